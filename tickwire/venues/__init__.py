@@ -1,0 +1,1 @@
+"""One folder a venue, the same file names in each: parse.py, subscribe.py, symbols.py."""

@@ -1,0 +1,123 @@
+"""What every venue's feed offers: frames in, columns and counts out; what to send; when it is dead."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tickwire.columns import QuoteRows, TradeRows
+from tickwire.records import Heartbeat
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+"""Larger frames are rejected unread; Coinbase's largest book snapshot is about 5 MB."""
+
+
+class RejectReason(StrEnum):
+    """Why a frame went to frames-dlq as received."""
+
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    BAD_NUMBER = "bad_number"
+    BAD_TIME = "bad_time"
+    UNKNOWN_SYMBOL = "unknown_symbol"
+    CHECKSUM = "checksum"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReject:
+    """A frame that could not be read, kept as received."""
+
+    reason: RejectReason
+    detail: str
+    frame: bytes
+    receive_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class VenueStatus:
+    """A venue's word about itself.
+
+    ``reconnect`` asks for a new connection at once (Binance's serverShutdown). ``text`` is for
+    people: ``system online``, ``error: …``.
+    """
+
+    text: str
+    reconnect: bool = False
+
+
+@dataclass(slots=True)
+class ParsedFrames:
+    """What a run of frames held. A feed adds to it; the host takes it and starts a new one.
+
+    ``ignored`` counts messages by type that carry nothing for us; ``drift`` counts changes of
+    schema as ``<type>.<field> appeared|vanished|type_changed``; ``checksum_failures`` counts
+    Kraken books that did not match their CRC32.
+    """
+
+    trades: TradeRows = field(default_factory=TradeRows)
+    quotes: QuoteRows = field(default_factory=QuoteRows)
+    heartbeats: list[Heartbeat] = field(default_factory=list)
+    rejects: list[FrameReject] = field(default_factory=list)
+    statuses: list[VenueStatus] = field(default_factory=list)
+    frames: int = 0
+    ignored: Counter[str] = field(default_factory=Counter)
+    drift: Counter[str] = field(default_factory=Counter)
+    checksum_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """When a connection, or one stream of it, must be taken for dead.
+
+    Attributes
+    ----------
+    silence_seconds : no frame at all for this long (control frames count) means a dead socket
+    stream_silence_seconds : a liquid symbol silent this long while its siblings speak is dead
+    ping_payload : text frame to send every ``ping_seconds`` where the venue wants one, or None
+    connection_seconds : the venue cuts a connection after this long (Binance: 24 h), or None
+    """
+
+    silence_seconds: float
+    stream_silence_seconds: float
+    ping_payload: bytes | None = None
+    ping_seconds: float = 30.0
+    connection_seconds: float | None = None
+
+
+class Feed(ABC):
+    """One venue's WebSocket feed. A parser may keep state (a book, a sequence), one a connection.
+
+    ``venue`` is the name in columns (``binance``, ``binance-us``, ``coinbase``, ``kraken``; both
+    Coinbase feeds are ``coinbase``, as their trade ids are one space); ``name`` tells feeds apart
+    (``coinbase-advanced``).
+    """
+
+    name: str
+    venue: str
+    liveness: Liveness
+    default_url: str
+
+    @abstractmethod
+    def parse(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
+        """Read one text frame into ``out``. Never raises for what a frame holds.
+
+        An unreadable frame becomes a :class:`FrameReject`. Where a frame carries several trades
+        and one cannot be read, the readable ones are kept and the frame is a reject as well:
+        redriving it adds only what is new, since trades are known by their ids.
+        """
+
+    @abstractmethod
+    def reconnected(self) -> None:
+        """Forget what belongs to one connection (books, connection-wide sequence numbers)."""
+
+    @abstractmethod
+    def connect_path(self, symbols: Sequence[str]) -> str:
+        """Give the path and query to connect to for these canonical symbols (``BTC-USDT``)."""
+
+    @abstractmethod
+    def subscribe(self, symbols: Sequence[str]) -> list[bytes]:
+        """Give the text frames to send after connecting, in order; empty where the path says it."""
