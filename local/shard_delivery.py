@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
-_FIRST_BACKOFF_SECONDS = 0.05
 _MAX_BACKOFF_SECONDS = 5.0
 
 
@@ -102,6 +101,7 @@ class ShardDelivery:
         stopping: threading.Event,
         statistics: MappingStatistics,
         region: str = "us-east-1",
+        first_backoff_seconds: float = 0.05,
     ) -> None:
         self._mapping = mapping
         self._shard_id = shard_id
@@ -110,12 +110,13 @@ class ShardDelivery:
         self._stopping = stopping
         self._statistics = statistics
         self._region = region
+        self._first_backoff = first_backoff_seconds
 
     def deliver(self, batch: Sequence[StreamRecord]) -> bool:
         """Deliver a batch to its end: done, or given up. False if stopped before that."""
         # A stack of what is still to do, first part on top, so that order holds while halving.
         parts: list[tuple[Sequence[StreamRecord], int]] = [(batch, 0)]
-        backoff = _FIRST_BACKOFF_SECONDS
+        backoff = self._first_backoff
         while parts:
             if self._stopping.is_set():
                 return False
@@ -128,7 +129,7 @@ class ShardDelivery:
                     continue
             failed_from, error = self._try(part)
             if failed_from is None:
-                backoff = _FIRST_BACKOFF_SECONDS
+                backoff = self._first_backoff
                 continue
             if failed_from > 0:
                 # Progress was made; what is left starts afresh.
@@ -140,7 +141,7 @@ class ShardDelivery:
                 half = len(part) // 2
                 parts.append((part[half:], attempts))
                 parts.append((part[:half], attempts))
-                self._stopping.wait(_FIRST_BACKOFF_SECONDS)
+                self._stopping.wait(self._first_backoff)
                 continue
             limit = self._mapping.maximum_retry_attempts
             if 0 <= limit <= attempts:

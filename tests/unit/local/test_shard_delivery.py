@@ -50,6 +50,7 @@ def deliver(batch, function, **settings_):
         give_up=lambda part, message: (given_up.extend(part), messages.append(message)),
         stopping=threading.Event(),
         statistics=MappingStatistics(),
+        first_backoff_seconds=0.0,
     )
     assert delivery.deliver(batch)
     return [r.sequence_number for r in given_up], messages
