@@ -48,5 +48,6 @@ def format_fixed(value: int, scale: int) -> str:
 
 
 def to_decimal(value: int, scale: int) -> Decimal:
-    """Give the exact ``Decimal`` of an integer of units of ``10**-scale``."""
-    return Decimal(value).scaleb(-scale)
+    """Give the exact ``Decimal`` of an integer of units of ``10**-scale``, however many its digits."""
+    # By text: arithmetic, scaleb included, would round to the precision of the caller's context.
+    return Decimal(f"{value}e-{scale}")
