@@ -1,0 +1,110 @@
+import {
+  CandlestickSeries,
+  createChart,
+  HistogramSeries,
+  type IChartApi,
+  type ISeriesApi,
+  type UTCTimestamp,
+} from "lightweight-charts";
+import { useEffect, useRef } from "react";
+import type { Interval, Market, SymbolView } from "../feed/market";
+import type { Bar } from "../feed/protocol";
+import { decimal } from "../format";
+
+const UP = "#38d9a9";
+const DOWN = "#ff6b6b";
+
+interface Props {
+  market: Market;
+  view: SymbolView | undefined;
+  interval: Interval;
+  onInterval: (interval: Interval) => void;
+}
+
+export function Chart({ market, view, interval, onInterval }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const chart = useRef<{ api: IChartApi; candles: ISeriesApi<"Candlestick">; volume: ISeriesApi<"Histogram"> } | null>(null);
+
+  useEffect(() => {
+    const api = createChart(box.current!, {
+      autoSize: true,
+      layout: { background: { color: "transparent" }, textColor: "#8b98a9", attributionLogo: true, fontFamily: "inherit" },
+      grid: { vertLines: { color: "#1b2430" }, horzLines: { color: "#1b2430" } },
+      timeScale: { timeVisible: true, secondsVisible: true, rightOffset: 4, borderColor: "#1b2430" },
+      rightPriceScale: { borderColor: "#1b2430", scaleMargins: { top: 0.08, bottom: 0.24 } },
+      crosshair: { mode: 0 },
+    });
+    const candles = api.addSeries(CandlestickSeries, {
+      upColor: UP,
+      downColor: DOWN,
+      wickUpColor: UP,
+      wickDownColor: DOWN,
+      borderVisible: false,
+    });
+    const volume = api.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
+    api.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
+    chart.current = { api, candles, volume };
+    return () => api.remove();
+  }, []);
+
+  const key = view?.key;
+  useEffect(() => {
+    if (!chart.current || !key) return;
+    const { api, candles, volume } = chart.current;
+    const bars = market.symbols.get(key)?.bars[interval] ?? [];
+    const sample = Number(bars.at(-1)?.close ?? 1);
+    const precision = sample >= 1000 ? 2 : sample >= 1 ? 4 : 6;
+    candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
+    candles.setData(bars.map(candle));
+    volume.setData(bars.map(histogram));
+    api.timeScale().applyOptions({ secondsVisible: interval === "1s", barSpacing: interval === "1s" ? 7 : 10 });
+    api.timeScale().scrollToRealTime();
+    return market.onBar((symbol, of, bar) => {
+      if (symbol !== key || of !== interval) return;
+      // `true` lets a late trade amend a candle that is no longer the last.
+      candles.update(candle(bar), true);
+      volume.update(histogram(bar), true);
+    });
+  }, [market, key, interval]);
+
+  const bar = view?.bars[interval].at(-1);
+  return (
+    <section className="panel chart" aria-label="Chart">
+      <div className="bar">
+        <h2>
+          {view ? view.symbol : "–"} <small>{view?.venue}</small>
+        </h2>
+        {view?.quote && (
+          <p className="quote">
+            <span className="up">{decimal(view.quote.bid)}</span> / <span className="down">{decimal(view.quote.ask)}</span>
+          </p>
+        )}
+        {bar && (
+          <p className="ohlc">
+            VWAP {decimal(bar.vwap)} · volume {decimal(bar.volume, 0)} · {bar.trades} trades
+            {bar.final ? " · final" : ""}
+          </p>
+        )}
+        <div className="tabs" role="tablist">
+          {(["1s", "1m"] as const).map((choice) => (
+            <button key={choice} type="button" role="tab" aria-selected={choice === interval} onClick={() => onInterval(choice)}>
+              {choice}
+            </button>
+          ))}
+        </div>
+      </div>
+      <div ref={box} className="canvas" />
+    </section>
+  );
+}
+
+const time = (bar: Bar): UTCTimestamp => (bar.start / 1000) as UTCTimestamp;
+
+function candle(bar: Bar) {
+  return { time: time(bar), open: Number(bar.open), high: Number(bar.high), low: Number(bar.low), close: Number(bar.close) };
+}
+
+function histogram(bar: Bar) {
+  const bought = Number(bar.buy_volume) * 2 >= Number(bar.volume);
+  return { time: time(bar), value: Number(bar.volume), color: bought ? "#38d9a955" : "#ff6b6b55" };
+}

@@ -1,0 +1,134 @@
+import type { Market } from "../feed/market";
+import { clock, count } from "../format";
+
+type Tab = "quarantine" | "gaps" | "notices";
+
+/** The rows behind the figures: what was quarantined and why, what is missing, what the feeds said. */
+export function Evidence({ market, tab, onTab }: { market: Market; tab: Tab; onTab: (tab: Tab) => void }) {
+  const tabs: [Tab, string][] = [
+    ["quarantine", `Quarantine (${count(market.totals().quarantined)})`],
+    ["gaps", `Gaps (${count(market.gaps.size)})`],
+    ["notices", `Notices (${count(market.notices.length)})`],
+  ];
+  return (
+    <section className="panel evidence" aria-label="Evidence">
+      <div className="bar">
+        <div className="tabs" role="tablist">
+          {tabs.map(([name, label]) => (
+            <button key={name} type="button" role="tab" aria-selected={name === tab} onClick={() => onTab(name)}>
+              {label}
+            </button>
+          ))}
+        </div>
+        <Stages market={market} />
+      </div>
+      <div className="rows">
+        <table>{tab === "quarantine" ? <Quarantine market={market} /> : tab === "gaps" ? <Gaps market={market} /> : <Notices market={market} />}</table>
+      </div>
+    </section>
+  );
+}
+
+function Stages({ market }: { market: Market }) {
+  const stages = Object.entries(market.stages);
+  if (stages.length === 0) return null;
+  return (
+    <ol className="stages" title="Milliseconds since the ingestor's socket, when each stage had done its part">
+      {stages.map(([name, at]) => (
+        <li key={name}>
+          {name} <b>{at.toFixed(0)}</b>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Quarantine({ market }: { market: Market }) {
+  const rows = [...market.quarantined.values()].reverse();
+  return (
+    <>
+      <Head columns={["rule", "symbol", "id", "price", "size", "received", "why"]} />
+      <tbody>
+        {rows.map((row) => (
+          <tr key={row.key}>
+            <td className="warn">{row.rule}</td>
+            <td>
+              {row.symbol} <small>{row.venue}</small>
+            </td>
+            <td>{row.trade_id}</td>
+            <td>{row.price}</td>
+            <td>{row.size}</td>
+            <td>{clock(row.receive_time / 1e6)}</td>
+            <td className="wide">{row.detail}</td>
+          </tr>
+        ))}
+        {rows.length === 0 && <Nothing columns={7}>No trade broke a rule.</Nothing>}
+      </tbody>
+    </>
+  );
+}
+
+function Gaps({ market }: { market: Market }) {
+  const rows = [...market.gaps.values()].reverse();
+  return (
+    <>
+      <Head columns={["symbol", "first id", "last id", "ids", "cause", "noticed"]} />
+      <tbody>
+        {rows.map((gap) => (
+          <tr key={`${gap.venue}${gap.symbol}${gap.first}`}>
+            <td>
+              {gap.symbol} <small>{gap.venue}</small>
+            </td>
+            <td>{gap.first}</td>
+            <td>{gap.last}</td>
+            <td>{count(gap.last - gap.first + 1)}</td>
+            <td>{gap.cause}</td>
+            <td className="wide">{clock(gap.noticed / 1e6)}</td>
+          </tr>
+        ))}
+        {rows.length === 0 && <Nothing columns={6}>Every id between the first and the last one is here.</Nothing>}
+      </tbody>
+    </>
+  );
+}
+
+function Notices({ market }: { market: Market }) {
+  return (
+    <>
+      <Head columns={["time", "venue", "what", "count"]} />
+      <tbody>
+        {market.notices.map((notice, index) => (
+          <tr key={`${notice.time}${index}`}>
+            <td>{clock(notice.time / 1e6)}</td>
+            <td>{notice.venue}</td>
+            <td className="wide">{notice.text}</td>
+            <td>{count(notice.count)}</td>
+          </tr>
+        ))}
+        {market.notices.length === 0 && <Nothing columns={4}>The feeds had nothing to say.</Nothing>}
+      </tbody>
+    </>
+  );
+}
+
+function Head({ columns }: { columns: string[] }) {
+  return (
+    <thead>
+      <tr>
+        {columns.map((column) => (
+          <th key={column}>{column}</th>
+        ))}
+      </tr>
+    </thead>
+  );
+}
+
+function Nothing({ columns, children }: { columns: number; children: string }) {
+  return (
+    <tr>
+      <td colSpan={columns} className="empty">
+        {children}
+      </td>
+    </tr>
+  );
+}

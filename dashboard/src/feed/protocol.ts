@@ -1,0 +1,113 @@
+/** Messages of the WebSocket API. Prices and sizes are decimal text, exact as the exchange sent them. */
+
+export type Topic = "bars.1s" | "bars.1m" | "trades" | "quotes" | "health";
+
+export interface Bar {
+  /** Unix milliseconds, a multiple of the interval. */
+  start: number;
+  open: string;
+  high: string;
+  low: string;
+  close: string;
+  vwap: string;
+  volume: string;
+  buy_volume: string;
+  notional: string;
+  trades: number;
+  /** Grows with every amendment; an older revision never replaces a newer one. */
+  revision: number;
+  final: boolean;
+  /** Newest receive time among its trades, ns. */
+  receive: number;
+}
+
+export interface Trade {
+  id: number;
+  price: string;
+  size: string;
+  side: "buy" | "sell";
+  /** Exchange time, Unix milliseconds. */
+  time: number;
+  receive: number;
+  flags: string[];
+}
+
+export interface Quote {
+  bid: string;
+  bid_size: string;
+  ask: string;
+  ask_size: string;
+  time: number;
+}
+
+export interface Progress {
+  kind: "progress";
+  venue: string;
+  symbol: string;
+  first_id: number;
+  last_id: number;
+  accepted: number;
+  duplicates: number;
+  quarantined: number;
+  quarantined_ids: number;
+  missing: number;
+  missing_ranges: [number, number][];
+  time: number;
+}
+
+export interface Gap {
+  kind: "gap";
+  venue: string;
+  symbol: string;
+  first: number;
+  last: number;
+  cause: string;
+  noticed: number;
+}
+
+export interface Quarantined {
+  kind: "quarantined";
+  key: string;
+  venue: string;
+  symbol: string;
+  trade_id: number;
+  rule: string;
+  detail: string;
+  price: string;
+  size: string;
+  side: number;
+  exchange_time: number;
+  receive_time: number;
+}
+
+export interface Notice {
+  kind: "notice";
+  venue: string;
+  notice?: string;
+  text: string;
+  count: number;
+  time: number;
+}
+
+export interface Latency {
+  kind: "latency";
+  /** Milliseconds since the ingestor received the newest trade, when each stage had done its part. */
+  stage: Record<string, number>;
+}
+
+export type Health = Progress | Gap | Quarantined | Notice | Latency;
+
+export interface Item {
+  topic: Topic;
+  /** `venue:SYMBOL`, `venue:*` or `*`. */
+  symbol: string;
+  data: unknown[];
+}
+
+export type ServerMessage =
+  | { type: "snapshot"; items: Item[] }
+  | { type: "update"; sent: number; items: Item[] }
+  | { type: "subscribed"; topics: Topic[]; symbols: string[] }
+  | { type: "unsubscribed"; topics: Topic[]; symbols: string[] }
+  | { type: "pong" }
+  | { type: "error"; code: string; message: string };
