@@ -1,0 +1,5 @@
+"""Kraken Spot, WebSocket v2."""
+
+from tickwire.venues.kraken.parse import KrakenFeed
+
+__all__ = ["KrakenFeed"]
