@@ -20,10 +20,13 @@ class StageOutput:
 
     ``record`` goes to the next stream, or is None where there is nothing to say or the input was
     a repeat. ``quarantined`` are all rows that broke a rule; they go to the dead-letter queue.
+    ``repeat`` (the input was seen before) and ``duplicates`` (trades that were) are for metrics.
     """
 
     record: Record | None
     quarantined: tuple[Quarantined, ...] = ()
+    repeat: bool = False
+    duplicates: int = 0
 
 
 class Stage(ABC, Generic[State]):
