@@ -25,6 +25,8 @@ class RejectReason(StrEnum):
     UNKNOWN_SYMBOL = "unknown_symbol"
     CHECKSUM = "checksum"
     TOO_LARGE = "too_large"
+    PARSER_FAILED = "parser_failed"
+    """The parser itself raised, which is its fault: the host keeps the frame."""
 
 
 @dataclass(frozen=True, slots=True)
