@@ -1,20 +1,29 @@
-"""Binance Spot JSON streams, raw (``{"e":"trade",…}``) and combined (``{"stream":…,"data":{…}}``).
-
-Source: Binance's web-socket-streams page, and captures of 2021, 2024 and 2026.
-"""
+"""Binance Spot JSON streams, raw (``{"e":"trade",…}``) and combined (``{"stream":…,"data":{…}}``)."""
 
 from typing import Any
 
-import msgspec
-
 from tickwire.columns import Side
+from tickwire.venues.binance.messages import (
+    BOOK_TICKER,
+    BOOK_TICKER_KEYS,
+    COMBINED_BOOK_TICKER,
+    COMBINED_EVENT,
+    EVENT,
+    EXPECTED,
+    NAMES,
+    OPTIONAL,
+    TYPES,
+    AggregateTrade,
+    BookTicker,
+    Event,
+    Trade,
+)
 from tickwire.venues.binance.symbols import SymbolTable
 from tickwire.venues.drift import DriftWatch
 from tickwire.venues.feed import ParsedFrames, RejectReason, VenueStatus
 from tickwire.venues.frames import (
     DECODE_FAILURES,
     MAX_TYPE_NAME,
-    Int64,
     UnreadableFrame,
     read_epoch,
     read_fixed,
@@ -24,98 +33,13 @@ from tickwire.venues.frames import (
 )
 
 
-class Trade(msgspec.Struct, tag_field="e", tag="trade", gc=False):
-    """One match of two orders; the ids are dense per symbol."""
-
-    symbol: str = msgspec.field(name="s")
-    trade_id: Int64 = msgspec.field(name="t")
-    price: str = msgspec.field(name="p")
-    size: str = msgspec.field(name="q")
-    time: Int64 = msgspec.field(name="T")
-    buyer_is_maker: bool = msgspec.field(name="m")
-
-
-class AggregateTrade(msgspec.Struct, tag_field="e", tag="aggTrade", gc=False):
-    """The trades ``first`` to ``last`` of one taker order at one price; its ids are a space of their own."""
-
-    symbol: str = msgspec.field(name="s")
-    aggregate_id: Int64 = msgspec.field(name="a")
-    price: str = msgspec.field(name="p")
-    size: str = msgspec.field(name="q")
-    time: Int64 = msgspec.field(name="T")
-    buyer_is_maker: bool = msgspec.field(name="m")
-
-
-class DepthUpdate(msgspec.Struct, tag_field="e", tag="depthUpdate", gc=False):
-    """A change of the book: known so that it is passed over at the cost of a scan."""
-
-
-class Kline(msgspec.Struct, tag_field="e", tag="kline", gc=False):
-    """A candle in the making: passed over, bars are made from trades."""
-
-
-class BookTicker(msgspec.Struct, gc=False):
-    """The best bid and offer after book update ``update_id``; spot sends neither type nor time."""
-
-    update_id: Int64 = msgspec.field(name="u")
-    symbol: str = msgspec.field(name="s")
-    bid_price: str = msgspec.field(name="b")
-    bid_size: str = msgspec.field(name="B")
-    ask_price: str = msgspec.field(name="a")
-    ask_size: str = msgspec.field(name="A")
-
-
-Event = Trade | AggregateTrade | DepthUpdate | Kline
-
-
-class CombinedEvent(msgspec.Struct, gc=False):
-    data: Event
-
-
-class CombinedBookTicker(msgspec.Struct, gc=False):
-    data: BookTicker
-
-
-_EVENT: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
-_BOOK_TICKER = msgspec.json.Decoder(BookTicker)
-_COMBINED_EVENT = msgspec.json.Decoder(CombinedEvent)
-_COMBINED_BOOK_TICKER = msgspec.json.Decoder(CombinedBookTicker)
-
-_TYPES: dict[str, type[Trade | AggregateTrade | DepthUpdate | Kline | BookTicker]] = {
-    "trade": Trade,
-    "aggTrade": AggregateTrade,
-    "depthUpdate": DepthUpdate,
-    "kline": Kline,
-    "bookTicker": BookTicker,
-}
-_NAMES = {struct: name for name, struct in _TYPES.items()}
-
-_EXPECTED: dict[str, dict[str, type]] = {
-    "trade": {
-        **dict.fromkeys(("e", "s", "p", "q"), str),
-        **dict.fromkeys(("E", "t", "T"), int),
-        **dict.fromkeys(("m", "M"), bool),
-    },
-    "aggTrade": {
-        **dict.fromkeys(("e", "s", "p", "q"), str),
-        **dict.fromkeys(("E", "a", "f", "l", "T"), int),
-        **dict.fromkeys(("m", "M"), bool),
-    },
-    "bookTicker": {"u": int, "s": str, "b": str, "B": str, "a": str, "A": str},
-}
-# The order ids of buyer and seller, which Binance dropped from @trade in 2023.
-_OPTIONAL = {"trade": frozenset({"b", "a"})}
-
-_BOOK_TICKER_KEYS = _EXPECTED["bookTicker"].keys()
-
-
 class Parser:
     """Reads frames of one connection. ``aggregates`` says where aggTrade rows go; None counts them."""
 
     def __init__(self, symbols: SymbolTable, *, aggregates: SymbolTable | None = None) -> None:
         self._symbols = symbols
         self._aggregates = aggregates
-        self._drift = DriftWatch(_EXPECTED, _OPTIONAL)
+        self._drift = DriftWatch(EXPECTED, OPTIONAL)
 
     def read(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
         """Add what one frame holds to ``out``.
@@ -134,7 +58,7 @@ class Parser:
         except DECODE_FAILURES:
             self._read_unusual(frame, receive_time, out)
             return
-        name = _NAMES[type(message)]
+        name = NAMES[type(message)]
         if self._drift.due(name):
             self._drift.observe(name, _payload(read_object(frame))[1], out)
         self._add(name, message, receive_time, out)
@@ -142,7 +66,7 @@ class Parser:
     def _read_unusual(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
         stream, payload = _payload(read_object(frame))
         name = _type_of(stream, payload)
-        struct = _TYPES.get(name)
+        struct = TYPES.get(name)
         if struct is not None:
             self._drift.observe(name, payload, out)
             self._add(name, read_struct(payload, struct, name), receive_time, out)
@@ -170,11 +94,11 @@ def _decode(frame: bytes) -> Event | BookTicker:
     head = frame[:64]
     if head.startswith(b'{"stream":'):
         if b'@bookTicker"' in head:
-            return _COMBINED_BOOK_TICKER.decode(frame).data
-        return _COMBINED_EVENT.decode(frame).data
+            return COMBINED_BOOK_TICKER.decode(frame).data
+        return COMBINED_EVENT.decode(frame).data
     if head.startswith(b'{"u":'):
-        return _BOOK_TICKER.decode(frame)
-    return _EVENT.decode(frame)
+        return BOOK_TICKER.decode(frame)
+    return EVENT.decode(frame)
 
 
 def _payload(message: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
@@ -210,7 +134,7 @@ def _type_of(stream: str | None, payload: dict[str, Any]) -> str:
         return "error"
     if "lastUpdateId" in payload:
         return "depth snapshot"
-    if payload.keys() & _BOOK_TICKER_KEYS > {"u", "s"}:
+    if payload.keys() & BOOK_TICKER_KEYS > {"u", "s"}:
         return "bookTicker"
     raise UnreadableFrame(RejectReason.MISSING_FIELD, f"no field e: {shown(payload)}")
 

@@ -1,21 +1,26 @@
-"""Coinbase Exchange feed: JSON objects told apart by ``type``.
-
-Source: Coinbase's Exchange WebSocket channels page, and captures of 2021 and 2026.
-"""
+"""Coinbase Exchange feed: JSON objects told apart by ``type``."""
 
 from typing import Any
 
-import msgspec
-
 from tickwire.columns import Side, TradeFlag
 from tickwire.records import Heartbeat
+from tickwire.venues.coinbase.messages import (
+    AGGRESSOR,
+    DECODER,
+    EXPECTED,
+    NAMES,
+    OPTIONAL,
+    TYPES,
+    Beat,
+    Match,
+    Ticker,
+)
 from tickwire.venues.coinbase.symbols import VENUE, instrument_of
 from tickwire.venues.drift import DriftWatch
 from tickwire.venues.feed import ParsedFrames, RejectReason, VenueStatus
 from tickwire.venues.frames import (
     DECODE_FAILURES,
     MAX_TYPE_NAME,
-    Int64,
     UnreadableFrame,
     read_fixed,
     read_object,
@@ -26,91 +31,12 @@ from tickwire.venues.frames import (
 
 MAX_STATUS_TEXT = 300
 
-# The wire names the side of the maker's order, on every Coinbase feed; docs: "sell" is an up-tick.
-# In the 2021 and 2026 captures 147 of 158 price-changing trades agree.
-AGGRESSOR = {"buy": Side.SELL, "sell": Side.BUY, "BUY": Side.SELL, "SELL": Side.BUY}
-
-
-class Match(msgspec.Struct, tag_field="type", tag="match", gc=False):
-    """A trade; ``side`` is the maker's. ``sequence`` counts the full feed, so it is of no use here."""
-
-    trade_id: Int64
-    side: str
-    size: str
-    price: str
-    product_id: str
-    time: str
-
-
-class LastMatch(Match, tag_field="type", tag="last_match", gc=False):
-    """The last trade before the subscription, sent once a product."""
-
-
-class Ticker(msgspec.Struct, tag_field="type", tag="ticker", gc=False):
-    """The best bid and offer after a match. Sizes came in 2022; the first one may lack the time."""
-
-    product_id: str
-    best_bid: str | None = None
-    best_ask: str | None = None
-    best_bid_size: str | None = None
-    best_ask_size: str | None = None
-    time: str | None = None
-
-
-class Beat(msgspec.Struct, tag_field="type", tag="heartbeat", gc=False):
-    """Sent each second for each product."""
-
-    product_id: str
-    last_trade_id: Int64
-    time: str
-
-
-class Level2Update(msgspec.Struct, tag_field="type", tag="l2update", gc=False):
-    """A change of the book: known so that it is passed over at the cost of a scan."""
-
-
-class Snapshot(msgspec.Struct, tag_field="type", tag="snapshot", gc=False):
-    """A whole book, of up to 5 MB: passed over in the same way."""
-
-
-Message = Match | LastMatch | Ticker | Beat | Level2Update | Snapshot
-
-_DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
-_TYPES: dict[str, type[Message]] = {
-    "match": Match,
-    "last_match": LastMatch,
-    "ticker": Ticker,
-    "heartbeat": Beat,
-    "l2update": Level2Update,
-    "snapshot": Snapshot,
-}
-_NAMES = {struct: name for name, struct in _TYPES.items()}
-
-_MATCH_FIELDS = dict.fromkeys(
-    ("type", "maker_order_id", "taker_order_id", "side", "size", "price", "product_id", "time"), str
-) | dict.fromkeys(("trade_id", "sequence"), int)
-_EXPECTED: dict[str, dict[str, type]] = {
-    "match": _MATCH_FIELDS,
-    "last_match": _MATCH_FIELDS,
-    "heartbeat": dict.fromkeys(("type", "product_id", "time"), str) | dict.fromkeys(("last_trade_id", "sequence"), int),
-    "ticker": dict.fromkeys(("type", "product_id", "price", "best_bid", "best_ask", "time", "side", "last_size"), str)
-    | dict.fromkeys(("open_24h", "volume_24h", "low_24h", "high_24h", "volume_30d"), str)
-    | dict.fromkeys(("best_bid_size", "best_ask_size"), str)
-    | dict.fromkeys(("sequence", "trade_id"), int),
-    "subscriptions": {"type": str, "channels": list},
-}
-# The first ticker after a subscription may lack the last trade's fields.
-_OPTIONAL = {
-    "ticker": frozenset({"best_bid_size", "best_ask_size", "time", "side", "last_size", "trade_id"}),
-    "subscriptions": frozenset({"account_ids"}),
-}
-
 
 class Parser:
     """Reads frames of one connection; keeps nothing but the drift watch."""
 
     def __init__(self) -> None:
-        self._drift = DriftWatch(_EXPECTED, _OPTIONAL)
+        self._drift = DriftWatch(EXPECTED, OPTIONAL)
 
     def read(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
         """Add what one frame holds to ``out``.
@@ -121,11 +47,11 @@ class Parser:
             If it cannot be read.
         """
         try:
-            message = _DECODER.decode(frame)
+            message = DECODER.decode(frame)
         except DECODE_FAILURES:
             self._read_unusual(read_object(frame), receive_time, out)
             return
-        name = _NAMES[type(message)]
+        name = NAMES[type(message)]
         if self._drift.due(name):
             self._drift.observe(name, read_object(frame), out)
         _add(name, message, receive_time, out)
@@ -136,7 +62,7 @@ class Parser:
             reason = RejectReason.WRONG_TYPE if "type" in message else RejectReason.MISSING_FIELD
             raise UnreadableFrame(reason, f"type={shown(name)}: not a type's name in {shown(message)}")
         self._drift.observe(name, message, out)
-        struct = _TYPES.get(name)
+        struct = TYPES.get(name)
         if struct is not None:
             _add(name, read_struct(message, struct, name), receive_time, out)
         elif name == "subscriptions":

@@ -1,0 +1,15 @@
+"""What Advanced Trade must be sent within 5 s of connecting: one frame a channel."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+CHANNELS = ("market_trades", "ticker")
+
+
+def subscribe_frames(product_ids: Sequence[str]) -> list[bytes]:
+    """Give the frames for heartbeats (without them idle channels are closed), trades and tickers."""
+    products = list(product_ids)
+    messages: list[dict[str, object]] = [{"type": "subscribe", "channel": "heartbeats"}]
+    messages += [{"type": "subscribe", "product_ids": products, "channel": channel} for channel in CHANNELS]
+    return [msgspec.json.encode(message) for message in messages]
