@@ -1,0 +1,69 @@
+# Everything starts here: `make run` and `make test` do their own set-up.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+UV_VERSION := 0.13.8
+BIN := .venv/bin
+# uv, not pip: it installs the same locked versions in seconds.
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt
+DASHBOARD := dashboard/dist/index.html
+RUN_ARGS ?=
+
+.PHONY: help setup setup-dev run test test-all check format lock clean
+
+help: ## Say what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+setup: .venv/.installed $(DASHBOARD) ## Make .venv with the command `tickwire`, and build the page
+
+setup-dev: setup .venv/.installed-dev
+
+run: setup ## Run the whole platform here (RUN_ARGS="--seconds 60", "--live", …)
+	@$(BIN)/tickwire run $(RUN_ARGS)
+
+test: setup-dev ## The fast tier, which CI runs
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: setup-dev ## Every test
+	$(BIN)/python -m pytest
+
+check: setup-dev ## Lint, format, strict types, the page's types and tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd dashboard && npm run --silent check && npm test --silent
+
+format: setup-dev ## Format and sort
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/.uv ## Resolve pyproject.toml anew into requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header pyproject.toml -o requirements.txt
+
+clean: ## Remove what was built and what runs left
+	rm -rf .venv .tickwire cdk.out dashboard/node_modules dashboard/dist
+
+.venv/.uv:
+	@test -n "$(PYTHON)" || { echo "Tickwire needs Python 3.11 or newer on the PATH" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Tickwire needs Python 3.11 or newer; $(PYTHON) is older. Name another with PYTHON=…" >&2; exit 1; }
+	@echo "making .venv with $(PYTHON)"
+	@"$(PYTHON)" -m venv .venv || { echo "python3 -m venv failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/.installed: .venv/.uv pyproject.toml requirements.txt
+	@echo "installing the locked packages"
+	@$(INSTALL) --editable '.[local]'
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	@echo "installing the test packages"
+	@$(INSTALL) --editable '.[local,dev]'
+	@touch $@
+
+$(DASHBOARD): dashboard/package-lock.json dashboard/index.html $(shell find dashboard/src -type f)
+	@command -v node > /dev/null || { echo "Tickwire needs Node 20 or newer on the PATH" >&2; exit 1; }
+	@echo "building the page"
+	@cd dashboard && npm ci --silent --no-audit --no-fund && npm run --silent build > /dev/null

@@ -1,0 +1,113 @@
+"""The books of a run: every trade received is stored, a duplicate, or quarantined; every id announced
+is stored, quarantined, or named as missing. Pure: figures in, verdict out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from tickwire.intervals import IntervalSet
+from tickwire.records import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolBooks:
+    """One symbol's figures, from four independent places.
+
+    Attributes
+    ----------
+    received : rows that the ingestor parsed
+    progress : the validator's totals as PostgreSQL has them, or None if it saw nothing
+    stored : ids in the lake
+    stored_rows : rows in the lake; more than ids means that a trade was stored twice
+    announced : ids that the local exchange wrote to a socket, or None when there is no such witness
+    quarantined_ids : ids named in dead letters
+    """
+
+    received: int
+    progress: Progress | None
+    stored: IntervalSet
+    stored_rows: int
+    announced: IntervalSet | None
+    quarantined_ids: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What does not add up, a sentence each; ``unaccounted`` counts trades."""
+
+    unaccounted: int
+    stored_twice: int
+    problems: tuple[str, ...] = field(default=())
+
+
+def audit(books: Mapping[str, SymbolBooks]) -> Verdict:
+    """Compare the figures of every symbol.
+
+    Two sums must hold for each: received = stored + duplicates + quarantined, and every announced
+    id is stored, quarantined or missing by name.
+    """
+    unaccounted = twice = 0
+    problems: list[str] = []
+    for key, book in sorted(books.items()):
+        duplicates = book.progress.duplicates if book.progress else 0
+        quarantined = book.progress.quarantined if book.progress else 0
+        difference = book.received - (book.stored.count + duplicates + quarantined)
+        lost: list[int] = []
+        if difference:
+            problems.append(
+                f"{key}: received {book.received}, but stored {book.stored.count} + duplicates {duplicates}"
+                f" + quarantined {quarantined} differ by {difference}"
+            )
+        if book.stored_rows != book.stored.count:
+            twice += book.stored_rows - book.stored.count
+            problems.append(f"{key}: {book.stored_rows} rows for {book.stored.count} ids in the lake")
+        if book.announced is not None:
+            known = IntervalSet(book.stored.ranges())
+            for first, last in book.progress.missing_ranges if book.progress else ():
+                known.add(first, last)
+            lost = [
+                trade_id
+                for first, last in book.announced.difference(known).ranges()
+                for trade_id in range(first, last + 1)
+                if trade_id not in book.quarantined_ids
+            ]
+            if lost:
+                problems.append(f"{key}: announced but nowhere: {_some(lost)}")
+        # The same trade can fail both sums.
+        unaccounted += max(abs(difference), len(lost))
+    return Verdict(unaccounted, twice, tuple(problems))
+
+
+def quantiles(seconds: Sequence[float]) -> dict[str, float | None]:
+    """Give p50 and p99 in milliseconds (nearest rank), None where there is no sample."""
+    ordered = sorted(seconds)
+    if not ordered:
+        return {"p50": None, "p99": None}
+    return {
+        name: round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000, 1)
+        for name, share in (("p50", 0.5), ("p99", 0.99))
+    }
+
+
+def hop_latencies(hops: Sequence[Sequence[tuple[str, int]]]) -> dict[str, dict[str, float | None]]:
+    """Turn the hops of many records into p50 and p99 per stage: ms since the hop before it."""
+    samples: dict[str, list[float]] = {}
+    for record in hops:
+        for (_, before), (stage, at) in pairwise(record):
+            samples.setdefault(stage, []).append((at - before) / 1e9)
+    return {stage: quantiles(seconds) for stage, seconds in samples.items()}
+
+
+def _some(ids: Sequence[int], limit: int = 10) -> str:
+    shown = ", ".join(map(str, ids[:limit]))
+    return shown if len(ids) <= limit else f"{shown} and {len(ids) - limit} more"
+
+
+def summary_line(summary: Mapping[str, Any]) -> str:
+    """Say a finished run in one sentence, for people."""
+    trades = summary["trades"]
+    return (
+        f"{trades['received']:,} trades received: {trades['stored']:,} stored, {trades['duplicates']:,} duplicates,"
+        f" {trades['quarantined']:,} quarantined, {trades['missing']:,} missing, {trades['unaccounted']:,} unaccounted"
+    )

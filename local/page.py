@@ -1,0 +1,72 @@
+"""Serves the built dashboard and its configuration on the loopback address."""
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from tickwire.errors import TickwireError
+
+
+class PortTaken(TickwireError):
+    """Something else listens on the page's port."""
+
+
+class Page:
+    """The dashboard's files and ``/config.json``, from a thread of its own."""
+
+    def __init__(self, folder: Path, *, port: int, config: dict[str, Any]) -> None:
+        self._folder = folder
+        self._port = port
+        self._config = config
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="page", daemon=True)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """The address to open in a browser."""
+        return f"http://127.0.0.1:{self._port}/"
+
+    def start(self) -> None:
+        """Start serving.
+
+        Raises
+        ------
+        PortTaken
+            If the port is in use.
+        """
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result(10)
+
+    def stop(self) -> None:
+        """Stop serving and end the thread."""
+        if self._runner is not None:
+            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    async def _serve(self) -> None:
+        app = web.Application()
+        app.router.add_get("/config.json", self._configuration)
+        app.router.add_get("/", self._index)
+        app.router.add_static("/assets", self._folder / "assets")
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            self._runner = None
+            raise PortTaken(
+                f"port {self._port} is in use; choose another one with --port, or --port 0 for any free one"
+            ) from error
+        self._port = self._runner.addresses[0][1]
+
+    async def _configuration(self, request: web.Request) -> web.Response:
+        return web.json_response(self._config, headers={"Cache-Control": "no-store"})
+
+    async def _index(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(self._folder / "index.html", headers={"Cache-Control": "no-store"})

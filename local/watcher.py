@@ -1,0 +1,89 @@
+"""A client like any other on the WebSocket API, which measures what reaches a screen and when."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import msgspec
+
+_MAX_SAMPLES = 1_000_000
+
+
+@dataclass(slots=True)
+class Delivered:
+    """What the client got so far.
+
+    ``seconds`` has one sample a bar update: from the ingestor's receive time of the newest trade
+    in a provisional bar to the moment its update was read here.
+    """
+
+    messages: int = 0
+    bars: int = 0
+    seconds: list[float] = field(default_factory=list)
+    progress: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+class Watcher:
+    """Subscribes to everything, from a thread of its own, and reconnects until stopped."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self._task: asyncio.Task[None] | None = None
+        self.delivered = Delivered()
+        self.subscribed = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread; :attr:`subscribed` is set once the server has answered."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the connection and end the thread."""
+        task = self._task
+        if task is not None:
+            self._loop.call_soon_threadsafe(task.cancel)
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._task = self._loop.create_task(self._watch())
+        with contextlib.suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._task)
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async with aiohttp.ClientSession() as session, session.ws_connect(self._url, max_msg_size=0) as socket:
+                    await socket.send_json(
+                        {"action": "subscribe", "topics": ["bars.1s", "trades", "health"], "symbols": ["*"]}
+                    )
+                    async for message in socket:
+                        if message.type is aiohttp.WSMsgType.TEXT:
+                            self._read(msgspec.json.decode(message.data), time.time_ns())
+            except (aiohttp.ClientError, OSError):
+                pass
+            await asyncio.sleep(0.5)
+
+    def _read(self, message: dict[str, Any], now: int) -> None:
+        self.delivered.messages += 1
+        if message["type"] == "subscribed":
+            self.subscribed.set()
+        live = message["type"] == "update"
+        for item in message.get("items", ()):
+            if item["topic"] == "bars.1s" and live:
+                for bar in item["data"]:
+                    self.delivered.bars += 1
+                    if not bar["final"] and len(self.delivered.seconds) < _MAX_SAMPLES:
+                        self.delivered.seconds.append((now - bar["receive"]) / 1e9)
+            elif item["topic"] == "health":
+                for fact in item["data"]:
+                    if fact.get("kind") == "progress":
+                        self.delivered.progress[item["symbol"]] = fact
+                    elif fact.get("kind") == "latency":
+                        self.delivered.stages = fact["stage"]
