@@ -25,5 +25,9 @@ class UnknownRecordVersion(TickwireError, ValueError):
     """A stream record was written by a version of the envelope that this code cannot read."""
 
 
+class UnreadableState(TickwireError, ValueError):
+    """A stage's saved state is damaged, or was written by a version that this code cannot read."""
+
+
 class CounterJump(TickwireError):
     """A partition's dense counter skipped: going on would lose records, so the partition stops."""

@@ -1,0 +1,257 @@
+"""trades-raw to trades-clean: rules, de-duplication, order, gaps, price anomalies.
+
+Rows are judged one by one in their order of arrival, so which trades are accepted does not depend on
+how they were cut into records. What comes out of a record is ordered by trade id per symbol.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import msgspec
+import numpy as np
+
+from tickwire.columns import QuoteBatch, TradeBatch, TradeFlag
+from tickwire.decimals import format_fixed
+from tickwire.records import Gap, Heartbeat, Progress, Quarantined, Record, RecordKind
+from tickwire.stages.stage import Stage, StageOutput
+from tickwire.symbols import Instrument
+from tickwire.validation.price_band import BandSettings, PriceBand
+from tickwire.validation.rules import Rule, broken_rules, explain
+from tickwire.validation.sequence import TradeSequence, Verdict
+from tickwire.validation.state import SymbolState, ValidatorState, dump_state, load_state
+
+_SECOND = 1_000_000_000
+_MISSING_RANGES = 64
+_QUOTE_RESET = 10 * _SECOND
+"""An update id that fell while time went on by this much is a venue's new count, not an old quote."""
+_VERDICT_RULES = {Verdict.STALE: Rule.STALE_ID, Verdict.JUMP: Rule.ID_JUMP}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatorSettings:
+    """What the validator lets through.
+
+    Attributes
+    ----------
+    max_age_seconds : exchange time may lie this far before receive time
+    max_ahead_seconds : exchange time may lie this far after receive time
+    known_symbols : ``venue:SYMBOL`` of all that is carried, or None for whatever comes
+    max_id_jump : an id further ahead than this has to be confirmed (``validation.sequence``)
+    band : of the price anomaly
+    quarantined_sample : how many quarantined rows of an input ride along in the output record;
+        all of them are in ``StageOutput.quarantined``
+    """
+
+    max_age_seconds: float = 86_400.0
+    max_ahead_seconds: float = 60.0
+    known_symbols: frozenset[str] | None = None
+    max_id_jump: int = 1_000_000
+    band: BandSettings = field(default_factory=BandSettings)
+    quarantined_sample: int = 100
+
+
+class ValidatorStage(Stage[ValidatorState]):
+    """Turns RAW records into CLEAN ones; ``source`` is the Kinesis sequence number."""
+
+    name = "validator"
+
+    def __init__(self, settings: ValidatorSettings) -> None:
+        self._settings = settings
+        self._max_age = int(settings.max_age_seconds * _SECOND)
+        self._max_ahead = int(settings.max_ahead_seconds * _SECOND)
+
+    def new_state(self) -> ValidatorState:
+        """Give the state of a partition that has seen nothing."""
+        return ValidatorState()
+
+    def load(self, data: bytes) -> ValidatorState:
+        """Read a state; raises UnreadableState."""
+        return load_state(data)
+
+    def dump(self, state: ValidatorState) -> bytes:
+        """Give the bytes of a state."""
+        return dump_state(state)
+
+    def process(self, state: ValidatorState, record: Record, source: int) -> StageOutput:
+        """Validate one RAW record; see :meth:`Stage.process`.
+
+        Raises
+        ------
+        ValueError
+            If the record is not a RAW one.
+        """
+        if record.header.kind is not RecordKind.RAW:
+            raise ValueError(f"the validator reads raw records, not {record.header.kind}")
+        if source <= state.source:
+            return StageOutput(None)
+        state.source = source
+        trades, rules = self._trades(state, record.trades)
+        quarantined = _quarantine(record, rules, source)
+        touched = {_key(record.trades.instruments[i]) for i in np.unique(record.trades.instrument).tolist()}
+        touched |= self._heartbeats(state, record.heartbeats)
+        gaps: list[Gap] = []
+        progress: list[Progress] = []
+        for venue, symbol in sorted(touched & state.symbols.keys()):
+            sequence = state.symbols[venue, symbol].sequence
+            jumps, tails = sequence.take_gaps()
+            sequence.forget()
+            for cause, ranges in (("id_jump", jumps), ("heartbeat", tails)):
+                gaps += [Gap(venue, symbol, *span, cause, record.header.created) for span in ranges]
+            if not sequence.empty or sequence.quarantined:
+                progress.append(_progress(venue, symbol, sequence, record.header.created))
+        output = Record(
+            header=msgspec.structs.replace(
+                record.header, kind=RecordKind.CLEAN, counter=state.counter + 1, source=str(source)
+            ),
+            trades=trades,
+            quotes=self._quotes(state, record.quotes),
+            notices=record.notices,
+            quarantined=tuple(quarantined[: self._settings.quarantined_sample]),
+            gaps=tuple(gaps),
+            progress=tuple(progress),
+        )
+        if not (len(output.trades) or len(output.quotes) or output.notices or quarantined or gaps or progress):
+            return StageOutput(None)
+        state.counter += 1
+        return StageOutput(output, tuple(quarantined))
+
+    def _known(self, instrument: Instrument) -> bool:
+        known = self._settings.known_symbols
+        return known is None or f"{instrument.venue}:{instrument.symbol}" in known
+
+    def _trades(self, state: ValidatorState, batch: TradeBatch) -> tuple[TradeBatch, list[Rule | None]]:
+        """Give the good trades, and for each row of ``batch`` the rule that it broke, or None."""
+        known = np.array([self._known(i) for i in batch.instruments], np.bool_)
+        rules = broken_rules(batch, known=known, max_age=self._max_age, max_ahead=self._max_ahead)
+        good = np.zeros(len(batch), np.bool_)
+        flags = batch.flags.copy()
+        for index in np.unique(batch.instrument).tolist():
+            if not known[index]:
+                continue
+            rows = np.flatnonzero(batch.instrument == index).tolist()
+            symbol = _symbol_state(state, batch.instruments[index])
+            accepted, anomalous = _admit(
+                symbol.sequence, symbol.band, rows, batch=batch, rules=rules, settings=self._settings
+            )
+            good[accepted] = True
+            flags[anomalous] |= TradeFlag.PRICE_ANOMALY
+        order = np.lexsort((batch.trade_id, batch.instrument))
+        return replace(batch, flags=flags).take(order[good[order]]), rules
+
+    def _heartbeats(self, state: ValidatorState, heartbeats: tuple[Heartbeat, ...]) -> set[tuple[str, str]]:
+        touched = set()
+        for heartbeat in heartbeats:
+            key = (heartbeat.venue, heartbeat.symbol)
+            if key in state.symbols:
+                sequence = state.symbols[key].sequence
+                sequence.heartbeat(
+                    heartbeat.last_trade_id, heartbeat.exchange_time, max_jump=self._settings.max_id_jump
+                )
+                touched.add(key)
+        return touched
+
+    def _quotes(self, state: ValidatorState, batch: QuoteBatch) -> QuoteBatch:
+        """Give the newest quote of each symbol, where it is newer than any passed on before."""
+        latest: dict[int, int] = {}
+        columns = (batch.instrument, batch.update_id, batch.exchange_time, batch.receive_time)
+        for row, (index, update_id, time, receive) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+            instrument = batch.instruments[index]
+            # A quote from the far future would hide all that follow.
+            if not self._known(instrument) or (receive and time > receive + self._max_ahead):
+                continue
+            symbol = _symbol_state(state, instrument)
+            if update_id > 0 and symbol.quote_update_id > 0:
+                newer = update_id > symbol.quote_update_id or time > symbol.quote_time + _QUOTE_RESET
+            else:
+                newer = time >= symbol.quote_time
+            if newer:
+                symbol.quote_update_id, symbol.quote_time = update_id, time
+                latest[index] = row
+        return batch.take(np.array(sorted(latest.values()), np.int64))
+
+
+def _admit(
+    sequence: TradeSequence,
+    band: PriceBand,
+    rows: list[int],
+    *,
+    batch: TradeBatch,
+    rules: list[Rule | None],
+    settings: ValidatorSettings,
+) -> tuple[list[int], list[int]]:
+    """Judge one symbol's rows in order; give those accepted and those among them that are anomalous.
+
+    Adds the sequence's own rules to ``rules``. Only trades among the symbol's newest ids meet the
+    price band: an old trade that fills a gap belongs to the prices of its own time.
+    """
+    accepted: list[int] = []
+    anomalous: list[int] = []
+    trade_ids, prices = batch.trade_id[rows].tolist(), batch.price[rows].tolist()
+    for row, trade_id, price in zip(rows, trade_ids, prices, strict=True):
+        rule = rules[row]
+        if rule is Rule.TRADE_ID:
+            sequence.quarantined += 1
+            continue
+        verdict = sequence.observe(trade_id, good=rule is None, max_jump=settings.max_id_jump)
+        if rule is not None:
+            continue
+        if verdict is Verdict.NEW:
+            accepted.append(row)
+            if trade_id > sequence.last_id - settings.band.prices and band.observe(price, settings.band):
+                anomalous.append(row)
+        elif verdict is not Verdict.DUPLICATE:
+            rules[row] = _VERDICT_RULES[verdict]
+    return accepted, anomalous
+
+
+def _key(instrument: Instrument) -> tuple[str, str]:
+    return instrument.venue, instrument.symbol
+
+
+def _symbol_state(state: ValidatorState, instrument: Instrument) -> SymbolState:
+    symbol = state.symbols.get(_key(instrument))
+    if symbol is None:
+        symbol = state.symbols[_key(instrument)] = SymbolState(instrument.price_scale)
+    elif symbol.price_scale != instrument.price_scale:
+        symbol.price_scale, symbol.band = instrument.price_scale, PriceBand()
+    return symbol
+
+
+def _quarantine(record: Record, rules: list[Rule | None], source: int) -> list[Quarantined]:
+    batch = record.trades
+    result = []
+    for row, rule in enumerate(rules):
+        if rule is None:
+            continue
+        instrument = batch.instruments[batch.instrument[row]]
+        result.append(
+            Quarantined(
+                key=f"{record.header.partition}-{source}-{row}",
+                venue=instrument.venue,
+                symbol=instrument.symbol,
+                trade_id=int(batch.trade_id[row]),
+                rule=rule.value,
+                detail=explain(rule, batch, row),
+                price=format_fixed(int(batch.price[row]), instrument.price_scale),
+                size=format_fixed(int(batch.size[row]), instrument.size_scale),
+                side=int(batch.side[row]),
+                exchange_time=int(batch.exchange_time[row]),
+                receive_time=int(batch.receive_time[row]),
+            )
+        )
+    return result
+
+
+def _progress(venue: str, symbol: str, sequence: TradeSequence, time: int) -> Progress:
+    return Progress(
+        venue=venue,
+        symbol=symbol,
+        first_id=sequence.first_id,
+        last_id=sequence.last_id,
+        accepted=sequence.accepted,
+        duplicates=sequence.duplicates,
+        quarantined=sequence.quarantined,
+        quarantined_ids=sequence.quarantined_ids_count,
+        missing=sequence.missing_count,
+        missing_ranges=tuple(sequence.missing.oldest(_MISSING_RANGES)),
+        time=time,
+    )

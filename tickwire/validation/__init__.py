@@ -1,0 +1,1 @@
+"""What makes a trade good, and a symbol's trades complete: rules, the recent price band, the sequence of ids."""
