@@ -1,0 +1,146 @@
+"""One WebSocket from its handshake to its end: frames in, parsed rows out."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+from ecs_tasks.ingestor.logs import log
+from ecs_tasks.ingestor.streams import StreamWatch
+from tickwire.venues.feed import MAX_FRAME_BYTES, Feed, FrameReject, ParsedFrames, RejectReason
+
+FLUSH_ROWS = 4096
+"""Rows parsed from one socket that are handed over at once, without awaiting the next flush."""
+MAX_SOCKET_FRAME_BYTES = 2 * MAX_FRAME_BYTES
+"""Frames up to here are read, so that one too large for the parser is kept as a reject; above, the socket is cut."""
+
+
+class Session(WSListener):
+    """Parses the frames of one socket in its callback, and knows why it ended.
+
+    ``hand_over`` is called with the session when much has been parsed; the host also takes
+    ``parsed`` at every flush. ``ended`` gets the reason as text when the socket is gone;
+    ``retire`` gets one when the venue asks for a new connection.
+    """
+
+    def __init__(self, feed: Feed, *, hand_over: Callable[["Session"], None]) -> None:
+        self.feed = feed
+        self.parsed = ParsedFrames()
+        self.streams = StreamWatch(feed.liveness.stream_silence_seconds)
+        self.started = self.last_frame = time.monotonic()
+        self.last_frame_ns = 0
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[str] = loop.create_future()
+        self.retire: asyncio.Future[str] = loop.create_future()
+        self._hand_over = hand_over
+        self._transport: WSTransport | None = None
+        self._fragments = bytearray()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Keep the transport (picows)."""
+        self._transport = transport
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """Say why the socket ended (picows)."""
+        if not self.ended.done():
+            self.ended.set_result(_why(transport))
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Parse a data frame, answer a ping, follow a close (picows)."""
+        self.last_frame = time.monotonic()
+        kind = frame.msg_type
+        if kind == WSMsgType.TEXT or kind == WSMsgType.BINARY or kind == WSMsgType.CONTINUATION:
+            payload = frame.get_payload_as_bytes()
+            if not frame.fin or self._fragments:
+                whole = self._assemble(payload, fin=frame.fin)
+                if whole is None:
+                    return
+                payload = whole
+            self._parse(payload)
+        elif kind == WSMsgType.PING:
+            # Not left to picows, which would answer without letting us count the frame as life.
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind == WSMsgType.CLOSE:
+            transport.send_close()
+            transport.disconnect()
+
+    def send(self, frame: bytes) -> None:
+        """Send a text frame."""
+        if self._transport is not None and not self._transport.is_disconnected:
+            self._transport.send(WSMsgType.TEXT, frame)
+
+    def pause(self) -> None:
+        """Stop reading the socket: TCP's window fills and the venue's writes wait."""
+        if self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again; the silence while paused was ours."""
+        now = time.monotonic()
+        self.last_frame = now
+        self.streams.forgive(now)
+        if self._transport is not None:
+            self._transport.underlying_transport.resume_reading()
+
+    def say_goodbye(self) -> None:
+        """Send a close frame and go on reading until the venue answers it: what it sent before still arrives."""
+        if self._transport is not None and not self._transport.is_disconnected:
+            self._transport.send_close(WSCloseCode.OK)
+
+    def abort(self, reason: str) -> None:
+        """Cut the socket at once."""
+        if not self.ended.done():
+            self.ended.set_result(reason)
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    async def why(self) -> str:
+        """Give the reason of an ended socket, a fault in the protocol included."""
+        reason = await self.ended
+        if self._transport is not None:
+            try:
+                await self._transport.wait_disconnected()
+            except Exception as error:  # whatever made picows cut the socket
+                return f"cut: {type(error).__name__}: {error}"[:200]
+        return reason
+
+    def take(self) -> ParsedFrames:
+        """Give what was parsed since the last call."""
+        parsed, self.parsed = self.parsed, ParsedFrames()
+        return parsed
+
+    def _parse(self, payload: bytes) -> None:
+        self.last_frame_ns = receive_time = time.time_ns()
+        parsed = self.parsed
+        try:
+            self.feed.parse(payload, receive_time, parsed)
+        except Exception as error:  # the frame must not be lost with a parser's fault
+            log(logging.ERROR, "the parser failed on a frame", feed=self.feed.name, error=repr(error))
+            detail = f"{type(error).__name__}: {error}"
+            parsed.rejects.append(FrameReject(RejectReason.PARSER_FAILED, detail, payload, receive_time))
+        if parsed.statuses and not self.retire.done():
+            asked = next((status for status in parsed.statuses if status.reconnect), None)
+            if asked is not None:
+                self.retire.set_result(f"venue asks: {asked.text}")
+        if len(parsed.trades) >= FLUSH_ROWS or parsed.rejects:
+            self._hand_over(self)
+
+    def _assemble(self, payload: bytes, *, fin: bool) -> bytes | None:
+        """Gather the fragments of a message; what is beyond the limit is not kept, so the parser rejects it."""
+        room = MAX_SOCKET_FRAME_BYTES - len(self._fragments)
+        self._fragments += payload[:room]
+        if not fin:
+            return None
+        whole = bytes(self._fragments)
+        self._fragments.clear()
+        return whole
+
+
+def _why(transport: WSTransport) -> str:
+    handshake = transport.close_handshake
+    received = getattr(handshake, "recv", None)
+    if received is None:
+        return "connection lost"
+    return f"closed by the venue: {int(received.code)} {received.reason or ''}".rstrip()[:200]
