@@ -1,0 +1,1 @@
+"""The cloud that Tickwire runs in, as AWS CDK stacks. The same templates run on a laptop."""

@@ -1,0 +1,1 @@
+"""One construct a component: it brings its own alarms, log group and grants."""

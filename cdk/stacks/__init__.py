@@ -1,0 +1,1 @@
+"""One stack a file, stateful ones apart from stateless ones."""

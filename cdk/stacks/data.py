@@ -1,0 +1,132 @@
+"""What stays: the lake, the database, the state of the stages, the clients' connections."""
+
+from typing import Any
+
+from aws_cdk import ArnFormat, CfnOutput, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_glue as glue
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from cdk.constructs.database import Database
+from cdk.constructs.private_bucket import PrivateBucket
+from cdk.constructs.state_store import StateStore
+from cdk.settings import StageSettings
+
+_STRING = dynamodb.AttributeType.STRING
+_NUMBER = dynamodb.AttributeType.NUMBER
+
+
+class DataStack(Stack):
+    """Stateful: the stores, each encrypted with the stack's key, and the key of the logs."""
+
+    def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, vpc: ec2.IVpc, **stack: Any) -> None:
+        super().__init__(scope, id_, **stack)
+        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        self.key = kms.Key(self, "Key", description="Tickwire stores", enable_key_rotation=True, removal_policy=removal)
+        self.log_key = self._new_log_key(removal)
+        self._settings = settings
+        self._removal = removal
+
+        self.lake = PrivateBucket(self, "Lake", key=self.key, removal_policy=removal)
+        self.lake_database = f"tickwire_{settings.stage}"
+        glue.CfnDatabase(
+            self,
+            "LakeDatabase",
+            catalog_id=self.account,
+            database_input=glue.CfnDatabase.DatabaseInputProperty(
+                name=self.lake_database,
+                description="Every trade, as Apache Iceberg tables",
+                location_uri=f"s3://{self.lake.bucket_name}/",
+            ),
+        )
+
+        self.connections = self._new_table("Connections", ("connection_id", _STRING))
+        self.subscriptions = self._new_table("Subscriptions", ("topic", _STRING), ("connection_id", _STRING))
+        self.subscriptions.add_global_secondary_index(
+            index_name="by_connection",
+            partition_key=dynamodb.Attribute(name="connection_id", type=_STRING),
+            sort_key=dynamodb.Attribute(name="topic", type=_STRING),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        self.last_values = self._new_table("LastValues", ("item", _STRING), ("at", _NUMBER), expires="expires")
+
+        self.state = StateStore(
+            self,
+            "State",
+            name=f"tickwire-{settings.stage}",
+            settings=settings.state,
+            vpc=vpc,
+            key=self.key,
+            snapshot_days=settings.database.backup_days if settings.protected else 1,
+        )
+        self.database = Database(
+            self,
+            "Database",
+            settings=settings,
+            vpc=vpc,
+            key=self.key,
+            removal_policy=RemovalPolicy.SNAPSHOT if settings.protected else RemovalPolicy.DESTROY,
+        )
+
+        CfnOutput(self, "LakeBucket", value=self.lake.bucket_name)
+        CfnOutput(self, "LakeDatabaseName", value=self.lake_database)
+        CfnOutput(self, "ConnectionsTable", value=self.connections.table_name)
+        CfnOutput(self, "SubscriptionsTable", value=self.subscriptions.table_name)
+        CfnOutput(self, "LastValuesTable", value=self.last_values.table_name)
+
+    def grant_lake_catalogue(self, role: iam.IGrantable) -> None:
+        """Let a role create and commit to the tables of the lake's database, and read no other."""
+        arns = [
+            self.format_arn(service="glue", resource="catalog"),
+            self.format_arn(service="glue", resource="database", resource_name=self.lake_database),
+            self.format_arn(service="glue", resource="table", resource_name=f"{self.lake_database}/*"),
+        ]
+        iam.Grant.add_to_principal(
+            grantee=role,
+            actions=["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable", "glue:UpdateTable"],
+            resource_arns=arns,
+        ).assert_success()
+
+    def _new_table(
+        self,
+        id_: str,
+        partition: tuple[str, dynamodb.AttributeType],
+        sort: tuple[str, dynamodb.AttributeType] | None = None,
+        *,
+        expires: str | None = None,
+    ) -> dynamodb.Table:
+        return dynamodb.Table(
+            self,
+            id_,
+            partition_key=dynamodb.Attribute(name=partition[0], type=partition[1]),
+            sort_key=None if sort is None else dynamodb.Attribute(name=sort[0], type=sort[1]),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
+            encryption_key=self.key,
+            time_to_live_attribute=expires,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=self._settings.protected,
+            removal_policy=self._removal,
+        )
+
+    def _new_log_key(self, removal: RemovalPolicy) -> kms.Key:
+        key = kms.Key(self, "LogKey", description="Tickwire logs", enable_key_rotation=True, removal_policy=removal)
+        log_groups = self.format_arn(
+            service="logs", resource="log-group", resource_name="*", arn_format=ArnFormat.COLON_RESOURCE_NAME
+        )
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="LogGroupsOfThisAccount",
+                principals=[iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com")],
+                actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+                # In a key's policy "*" means this key; the condition narrows it to this account's groups.
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+            )
+        )
+        return key

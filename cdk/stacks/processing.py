@@ -1,0 +1,205 @@
+"""The functions between the streams and the stores."""
+
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, Stack, triggers
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.service_function import ServiceFunction
+from cdk.constructs.stream_function import StreamFunction
+from cdk.settings import StageSettings
+from cdk.stacks.data import DataStack
+from cdk.stacks.network import NetworkStack
+from cdk.stacks.streams import StreamsStack
+
+_DATABASE_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "psycopg[binary]", "pydantic-settings", "msgspec")
+
+
+class ProcessingStack(Stack):
+    """Stateless: validator, signals, the lake's writer and committer, the database's writers."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        settings: StageSettings,
+        source: FunctionSource,
+        network: NetworkStack,
+        streams: StreamsStack,
+        data: DataStack,
+        **stack: Any,
+    ) -> None:
+        super().__init__(scope, id_, **stack)
+        self._shared: dict[str, Any] = {"settings": settings, "source": source, "log_key": data.log_key}
+        self._in_vpc: dict[str, Any] = {"vpc": network.vpc, "security_groups": [network.function_group]}
+        self._streams = streams
+        self._data = data
+        data.state.allow_from(network.function_group, "Stages")
+        data.database.allow_from(network.function_group, "Writers")
+
+        validator = self._new_validator()
+        signals = self._new_signals()
+        lake_writer = self._new_lake_writer()
+        lake_committer = self._new_lake_committer()
+        store_writer = self._new_store_writer()
+        dead_letters = self._new_dead_letters(settings)
+        migrations = self._new_migrations()
+
+        for function in (
+            validator,
+            signals,
+            lake_writer,
+            lake_committer,
+            store_writer,
+            dead_letters,
+            migrations,
+        ):
+            CfnOutput(self, f"{function.node.id}Function", value=function.function.function_name)
+
+    @property
+    def _stores(self) -> dict[str, str]:
+        return {"TICKWIRE_DATABASE_URL": self._data.database.writer_url, "TICKWIRE_DATABASE_IAM": "true"}
+
+    def _new_validator(self) -> StreamFunction:
+        validator = StreamFunction(
+            self,
+            "Validator",
+            name="validator",
+            stream=self._streams.trades_raw,
+            failures=self._streams.failures,
+            environment={
+                "TICKWIRE_CLEAN_STREAM": self._streams.trades_clean.stream_name,
+                "TICKWIRE_TRADES_DLQ_URL": self._streams.trades_dlq.queue_url,
+                "TICKWIRE_STATE_URL": self._data.state.url,
+                "TICKWIRE_MAX_AGE_SECONDS": str(self._shared["settings"].max_age_seconds),
+            },
+            **self._in_vpc,
+            **self._shared,
+        )
+        self._streams.trades_clean.grant_write(validator.function)
+        self._streams.trades_dlq.grant_send_messages(validator.function)
+        return validator
+
+    def _new_signals(self) -> StreamFunction:
+        signals = StreamFunction(
+            self,
+            "Signals",
+            name="signals",
+            stream=self._streams.trades_clean,
+            failures=self._streams.failures,
+            environment={
+                "TICKWIRE_EVENTS_STREAM": self._streams.market_events.stream_name,
+                "TICKWIRE_TRADES_DLQ_URL": self._streams.trades_dlq.queue_url,
+                "TICKWIRE_STATE_URL": self._data.state.url,
+            },
+            **self._in_vpc,
+            **self._shared,
+        )
+        self._streams.market_events.grant_write(signals.function)
+        self._streams.trades_dlq.grant_send_messages(signals.function)
+        return signals
+
+    def _new_lake_writer(self) -> StreamFunction:
+        writer = StreamFunction(
+            self,
+            "LakeWriter",
+            name="lake_writer",
+            stream=self._streams.trades_clean,
+            failures=self._streams.failures,
+            environment={
+                "TICKWIRE_LAKE_BUCKET": self._data.lake.bucket_name,
+                "TICKWIRE_LAKE_DATABASE": self._data.lake_database,
+                "TICKWIRE_LAKE_COMMITS_QUEUE_URL": self._streams.lake_commits.queue_url,
+            },
+            **self._shared,
+        )
+        self._data.lake.grant_put(writer.function)
+        self._streams.lake_commits.grant_send_messages(writer.function)
+        return writer
+
+    def _new_lake_committer(self) -> ServiceFunction:
+        committer = ServiceFunction(
+            self,
+            "LakeCommitter",
+            name="lake_committer",
+            environment={
+                "TICKWIRE_LAKE_BUCKET": self._data.lake.bucket_name,
+                "TICKWIRE_LAKE_DATABASE": self._data.lake_database,
+            },
+            **self._shared,
+        )
+        self._data.lake.grant_read_write(committer.function)
+        self._data.grant_lake_catalogue(committer.function)
+        # One message group in a FIFO queue: one commit at a time, in order, with no reserved
+        # concurrency to throttle against. Ten is the most that a FIFO queue hands over at once.
+        committer.function.add_event_source(
+            sources.SqsEventSource(self._streams.lake_commits, batch_size=10, report_batch_item_failures=True)
+        )
+        return committer
+
+    def _new_store_writer(self) -> StreamFunction:
+        writer = StreamFunction(
+            self,
+            "StoreWriter",
+            name="store_writer",
+            stream=self._streams.market_events,
+            failures=self._streams.failures,
+            environment=self._stores,
+            **self._in_vpc,
+            **self._shared,
+        )
+        self._data.database.grant_login(writer.function)
+        return writer
+
+    def _new_dead_letters(self, settings: StageSettings) -> ServiceFunction:
+        function = ServiceFunction(
+            self,
+            "DeadLetters",
+            name="dead_letters",
+            requirements=_DATABASE_REQUIREMENTS,
+            environment=self._stores,
+            **self._in_vpc,
+            **self._shared,
+        )
+        self._data.database.grant_login(function.function)
+        for queue in (self._streams.frames_dlq, self._streams.trades_dlq):
+            function.function.add_event_source(self._dead_letter_source(queue, settings))
+        return function
+
+    def _dead_letter_source(self, queue: sqs.IQueue, settings: StageSettings) -> sources.SqsEventSource:
+        window = settings.dead_letter_window_seconds
+        return sources.SqsEventSource(
+            queue,
+            # More than ten at once needs a window, by SQS' own rule.
+            batch_size=100 if window else 10,
+            max_batching_window=Duration.seconds(window) if window else None,
+            report_batch_item_failures=True,
+        )
+
+    def _new_migrations(self) -> ServiceFunction:
+        function = ServiceFunction(
+            self,
+            "Migrations",
+            name="migrations",
+            requirements=_DATABASE_REQUIREMENTS,
+            environment={
+                "TICKWIRE_DATABASE_URL": self._data.database.writer_url,
+                "TICKWIRE_DATABASE_SECRET": self._data.database.owner_secret_arn,
+            },
+            **self._in_vpc,
+            **self._shared,
+        )
+        self._data.database.grant_owner(function.function)
+        # Runs at every deployment that changes the function, hence its SQL.
+        triggers.Trigger(
+            self,
+            "Migrate",
+            handler=function.function,
+            execute_after=[function],
+            timeout=Duration.minutes(10),
+        )
+        return function

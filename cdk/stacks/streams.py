@@ -1,0 +1,63 @@
+"""What is on its way: the three streams, the dead letters, the lake's commits, the given-up batches."""
+
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from cdk.constructs.event_stream import EventStream
+from cdk.constructs.private_bucket import PrivateBucket
+from cdk.constructs.work_queue import WorkQueue
+from cdk.settings import StageSettings
+
+# A commit waits out an outage of the catalogue (hours at this count); a poison one ends with an alarm.
+_COMMIT_RECEIVES = 100
+
+
+class StreamsStack(Stack):
+    """Stateful: what is lost here was on its way and nowhere else."""
+
+    def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, **stack: Any) -> None:
+        super().__init__(scope, id_, **stack)
+        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        self.key = kms.Key(
+            self, "Key", description="Tickwire streams and queues", enable_key_rotation=True, removal_policy=removal
+        )
+        self.trades_raw = EventStream(
+            self, "TradesRaw", settings=settings.stream, key=self.key, removal_policy=removal
+        ).stream
+        self.trades_clean = EventStream(
+            self, "TradesClean", settings=settings.stream, key=self.key, removal_policy=removal
+        ).stream
+        self.market_events = EventStream(
+            self, "MarketEvents", settings=settings.stream, key=self.key, removal_policy=removal
+        ).stream
+
+        dead_letter_visibility = Duration.seconds(6 * settings.functions["dead_letters"].timeout_seconds)
+        self.frames_dlq = WorkQueue(
+            self, "FramesDlq", key=self.key, visibility=dead_letter_visibility, removal_policy=removal
+        ).queue
+        self.trades_dlq = WorkQueue(
+            self, "TradesDlq", key=self.key, visibility=dead_letter_visibility, removal_policy=removal
+        ).queue
+        self.lake_commits = WorkQueue(
+            self,
+            "LakeCommits",
+            key=self.key,
+            visibility=Duration.seconds(settings.commit_visibility_seconds),
+            removal_policy=removal,
+            fifo=True,
+            max_receives=_COMMIT_RECEIVES,
+        ).queue
+        self.failures = PrivateBucket(
+            self, "Failures", key=self.key, removal_policy=removal, expire_after=Duration.days(365)
+        )
+
+        CfnOutput(self, "RawStream", value=self.trades_raw.stream_name)
+        CfnOutput(self, "CleanStream", value=self.trades_clean.stream_name)
+        CfnOutput(self, "EventsStream", value=self.market_events.stream_name)
+        CfnOutput(self, "FramesDlqUrl", value=self.frames_dlq.queue_url)
+        CfnOutput(self, "TradesDlqUrl", value=self.trades_dlq.queue_url)
+        CfnOutput(self, "LakeCommitsQueueUrl", value=self.lake_commits.queue_url)
+        CfnOutput(self, "FailuresBucket", value=self.failures.bucket_name)
