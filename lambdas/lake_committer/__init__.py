@@ -1,0 +1,1 @@
+"""SQS FIFO → Iceberg: makes the writer's files visible, every record exactly once."""

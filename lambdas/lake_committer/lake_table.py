@@ -1,0 +1,173 @@
+"""The Iceberg table `trades` in the Glue catalogue, as the committer and queries see it."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from botocore.config import Config
+from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.io.pyarrow import parquet_file_to_data_file
+from pyiceberg.table import Table
+
+from lambdas.lake_committer.errors import CountersLost, FileMismatch, LakeConflict
+from lambdas.lake_committer.plan import CommitPlan, TrimmedFile
+from lambdas.lake_writer.files import data_key, parquet_bytes
+from lambdas.lake_writer.message import WrittenFile
+from tickwire.lake import TABLE, by_exchange_day, iceberg_schema, partition_spec
+
+COUNTERS_PROPERTY = "tickwire.counters"
+"""Key in a snapshot's summary: JSON object, partition → last counter whose rows the table holds."""
+
+_PROPERTIES = {
+    "format-version": "2",
+    # pyiceberg's own retry appends the same files on top of whatever came in between, be it the
+    # same files from a twin of this invocation. After a conflict the counters must be read anew.
+    "commit.retry.num-retries": "0",
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "50",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    "write.parquet.compression-codec": "zstd",
+}
+SNAPSHOTS_KEPT = 200
+_SNAPSHOTS_BEFORE_EXPIRY = 250
+
+
+def glue_catalog() -> GlueCatalog:
+    """Give the Glue catalogue of this account and region; ``AWS_ENDPOINT_URL`` is honoured."""
+    # A call that the transport repeats after a lost answer would meet its own commit, look like a
+    # conflict, and make pyiceberg delete manifests that the table uses.
+    client = boto3.client("glue", config=Config(retries={"total_max_attempts": 1}))
+    properties = {"s3.region": client.meta.region_name}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        properties["s3.endpoint"] = endpoint
+    return GlueCatalog("tickwire", client=client, **properties)
+
+
+class LakeTable:
+    """The table at one snapshot. Open it again to see what others have committed since."""
+
+    def __init__(self, table: Table, *, bucket: str) -> None:
+        self._table = table
+        self._bucket = bucket
+
+    @classmethod
+    def open(cls, catalog: GlueCatalog, *, database: str, bucket: str) -> "LakeTable":
+        """Load the table's current state, creating database and table where there are none."""
+        identifier = (database, TABLE)
+        try:
+            table = catalog.load_table(identifier)
+        except NoSuchTableError:
+            catalog.create_namespace_if_not_exists(database)
+            try:
+                table = catalog.create_table(
+                    identifier,
+                    iceberg_schema(),
+                    location=f"s3://{bucket}/{TABLE}",
+                    partition_spec=partition_spec(),
+                    properties=_PROPERTIES,
+                )
+            except TableAlreadyExistsError:
+                table = catalog.load_table(identifier)
+        if table.properties.get("commit.retry.num-retries") != "0":
+            with table.transaction() as transaction:
+                transaction.set_properties({"commit.retry.num-retries": "0"})
+        return cls(table, bucket=bucket)
+
+    @property
+    def counters(self) -> dict[int, int]:
+        """Partition → last counter whose rows this snapshot holds; empty for a new table.
+
+        Another writer's snapshot (compaction) carries none, so ancestors are searched.
+
+        Raises
+        ------
+        CountersLost
+            If there are snapshots, but none that can be reached says.
+        """
+        snapshot = self._table.current_snapshot()
+        if snapshot is None:
+            return {}
+        while snapshot is not None:
+            text = snapshot.summary[COUNTERS_PROPERTY] if snapshot.summary is not None else None
+            if text is not None:
+                return {int(partition): counter for partition, counter in json.loads(text).items()}
+            parent = snapshot.parent_snapshot_id
+            snapshot = self._table.snapshot_by_id(parent) if parent is not None else None
+        raise CountersLost(f"no snapshot of {self._table.name()} carries {COUNTERS_PROPERTY}")
+
+    def commit(self, plan: CommitPlan) -> int:
+        """Make a plan's files visible together with its counters, all or nothing.
+
+        Returns
+        -------
+        The number of rows added.
+
+        Raises
+        ------
+        LakeConflict
+            If the table has changed since it was opened; nothing was added.
+        FileMismatch
+            If a file holds another number of rows than announced; nothing was added.
+        """
+        files = [self._data_file(file) for file in plan.whole]
+        for trimmed in plan.trimmed:
+            files += [self._data_file(file) for file in self._without_repeats(trimmed)]
+        counters = json.dumps({str(partition): plan.counters[partition] for partition in sorted(plan.counters)})
+        try:
+            with self._table.transaction() as transaction:
+                update = transaction.update_snapshot(snapshot_properties={COUNTERS_PROPERTY: counters})
+                with update.merge_append() as append:
+                    for file in files:
+                        append.append_data_file(file)
+                self._expire(transaction)
+        except CommitFailedException as error:
+            raise LakeConflict(str(error)) from error
+        return sum(file.record_count for file in files)
+
+    def _data_file(self, file: WrittenFile) -> Any:
+        data_file = parquet_file_to_data_file(self._table.io, self._table.metadata, file.path)
+        if data_file.record_count != file.rows:
+            raise FileMismatch(f"{file.path} holds {data_file.record_count} rows, announced were {file.rows}")
+        return data_file
+
+    def _without_repeats(self, trimmed: TrimmedFile) -> list[WrittenFile]:
+        """Write a file's rows that are not in the table yet as new files, none if all are."""
+        with self._table.io.new_input(trimmed.file.path).open() as stream:
+            rows = pq.read_table(stream)
+        rows = rows.filter(_above(trimmed.floor))
+        written = []
+        if rows.num_rows:
+            for day, part in by_exchange_day(rows):
+                body = parquet_bytes(part)
+                path = f"s3://{self._bucket}/{data_key(day, body)}"
+                # The name is the content's digest, so what lies there already is the same.
+                with self._table.io.new_output(path).create(overwrite=True) as stream:
+                    stream.write(body)
+                written.append(WrittenFile(path, part.num_rows))
+        return written
+
+    def _expire(self, transaction: Any) -> None:
+        """Forget old snapshots now and then, or the metadata that each commit rewrites grows for ever."""
+        snapshots = self._table.metadata.snapshots
+        if len(snapshots) <= _SNAPSHOTS_BEFORE_EXPIRY:
+            return
+        oldest_first = sorted(snapshots, key=lambda snapshot: snapshot.sequence_number or 0)
+        from pyiceberg.table.update.snapshot import ExpireSnapshots
+
+        expiry = ExpireSnapshots(transaction)
+        expiry.by_ids([snapshot.snapshot_id for snapshot in oldest_first[:-SNAPSHOTS_KEPT]])
+        expiry.commit()
+
+
+def _above(floor: Mapping[int, int]) -> pc.Expression:
+    keep = pc.scalar(False)
+    for partition, counter in floor.items():
+        keep |= (pc.field("stream_partition") == partition) & (pc.field("stream_counter") > counter)
+    return keep

@@ -1,0 +1,32 @@
+"""Lambda on trades-clean: see writer.py for what it does."""
+
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from lambdas.delivery.event import BatchResponse
+from lambdas.lake_writer.settings import Settings
+from lambdas.lake_writer.writer import write_event
+
+logger = Logger(service="lake_writer")
+metrics = Metrics(namespace="Tickwire", service="lake_writer")
+
+_settings = Settings.from_environment()
+_s3 = boto3.client("s3")
+_sqs = boto3.client("sqs")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
+    """Write the trades of a batch to the lake's bucket and announce the files to the committer."""
+    result = write_event(event, bucket=_settings.bucket, queue_url=_settings.commits_queue_url, s3=_s3, sqs=_sqs)
+    metrics.add_metric(name="TradesWritten", unit=MetricUnit.Count, value=result.trades)
+    metrics.add_metric(name="FilesWritten", unit=MetricUnit.Count, value=result.files)
+    metrics.add_metric(name="FileBytes", unit=MetricUnit.Bytes, value=result.bytes)
+    for sequence_number, reason in result.failures.items():
+        logger.error("partition stopped", sequence_number=sequence_number, reason=str(reason))
+    return result.response

@@ -1,0 +1,224 @@
+"""The table in the emulator's Glue and S3, through pyiceberg."""
+
+import os
+import uuid
+
+import boto3
+import pytest
+
+from lambdas.lake_committer import lake_table
+from lambdas.lake_committer.committer import commit_batches
+from lambdas.lake_committer.errors import CountersLost, FileMismatch, LakeConflict
+from lambdas.lake_committer.lake_table import COUNTERS_PROPERTY, LakeTable, glue_catalog
+from lambdas.lake_writer.files import data_files
+from lambdas.lake_writer.message import WrittenBatch, WrittenFile
+from tickwire.columns import Side, TradeRows
+from tickwire.lake import DAY_NANOSECONDS, TABLE
+from tickwire.records import Header, Record, RecordKind
+from tickwire.symbols import Instrument
+
+BTC = Instrument("binance", "BTC-USDT", 8, 8)
+DAY = 19_943 * DAY_NANOSECONDS  # 2024-08-08
+
+
+@pytest.fixture
+def lake(aws: str) -> "Lake":
+    return Lake(f"lake-{uuid.uuid4().hex[:8]}")
+
+
+class Lake:
+    """A bucket with the table in it, and a writer's part played by hand."""
+
+    def __init__(self, name: str) -> None:
+        self.bucket, self.database = name, name.replace("-", "_")
+        self.s3 = boto3.client("s3")
+        self.s3.create_bucket(Bucket=self.bucket)
+        self.catalog = glue_catalog()
+
+    def open(self) -> LakeTable:
+        return LakeTable.open(self.catalog, database=self.database, bucket=self.bucket)
+
+    def write(self, *ranges: tuple[int, int, int], days: int = 1) -> WrittenBatch:
+        """Put the files of ranges (partition, first, last); each record holds a trade for each day."""
+        records = []
+        for partition, first, last in ranges:
+            for counter in range(first, last + 1):
+                rows = TradeRows()
+                for day in range(days):
+                    rows.append(
+                        BTC,
+                        trade_id=1000 * partition + counter,
+                        price=6_168_599_000_000,
+                        size=10_000,
+                        side=Side.BUY,
+                        exchange_time=DAY + day * DAY_NANOSECONDS,
+                        receive_time=DAY,
+                    )
+                records.append(Record(header=Header(RecordKind.CLEAN, partition, counter), trades=rows.batch()))
+        written = []
+        for file in data_files(records):
+            self.s3.put_object(Bucket=self.bucket, Key=file.key, Body=file.body)
+            written.append(WrittenFile(f"s3://{self.bucket}/{file.key}", file.rows))
+        return WrittenBatch(tuple(written), {p: (first, last) for p, first, last in ranges})
+
+    def commit(self, *batches: WrittenBatch):
+        return commit_batches(batches, self.open, wait=lambda _: None)
+
+    def table(self):
+        return self.catalog.load_table((self.database, TABLE))
+
+    def counters_in_rows(self, partition: int = 1) -> list[int]:
+        rows = self.table().scan().to_arrow().to_pylist()
+        return sorted(row["stream_counter"] for row in rows if row["stream_partition"] == partition)
+
+
+def test_a_new_table_is_empty_and_a_commit_makes_rows_and_counters_appear_together(lake):
+    assert lake.open().counters == {}
+    result = lake.commit(lake.write((1, 1, 2), (2, 1, 1)))
+    assert (result.rows, result.jump, result.conflicts) == (3, None, 0)
+    assert lake.open().counters == {1: 2, 2: 1}
+    assert lake.counters_in_rows() == [1, 2]
+
+
+def test_several_messages_become_one_snapshot(lake):
+    lake.commit(lake.write((1, 1, 2)), lake.write((1, 3, 3)), lake.write((1, 4, 6)))
+    assert len(lake.table().metadata.snapshots) == 1
+    assert lake.counters_in_rows() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_written_file_is_invisible_until_it_is_committed(lake):
+    lake.commit(lake.write((1, 1, 1)))
+    lake.write((1, 2, 5))
+    assert lake.counters_in_rows() == [1]
+
+
+def test_a_message_that_comes_again_changes_nothing(lake):
+    batch = lake.write((1, 1, 3))
+    lake.commit(batch)
+    result = lake.commit(batch)
+    assert (result.rows, result.plan.repeats) == (0, 1)
+    assert len(lake.table().metadata.snapshots) == 1
+    assert lake.counters_in_rows() == [1, 2, 3]
+
+
+def test_an_overlapping_file_adds_only_its_new_rows_on_each_day(lake):
+    lake.commit(lake.write((1, 1, 3), days=2))
+    result = lake.commit(lake.write((1, 2, 5), (2, 1, 1), days=2))
+    assert result.rows == 6
+    assert lake.counters_in_rows() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert lake.counters_in_rows(2) == [1, 1]
+
+
+def test_overlap_within_one_commit_is_trimmed_too(lake):
+    lake.commit(lake.write((1, 1, 3)), lake.write((1, 1, 5)), lake.write((1, 2, 4)))
+    assert lake.counters_in_rows() == [1, 2, 3, 4, 5]
+
+
+def test_what_precedes_a_jump_is_committed_and_the_rest_waits(lake):
+    result = lake.commit(lake.write((1, 1, 2)), lake.write((1, 4, 5)), lake.write((1, 3, 3)))
+    assert (result.plan.messages, lake.counters_in_rows()) == (1, [1, 2])
+    assert result.jump is not None
+    lake.commit(lake.write((1, 3, 3)), lake.write((1, 4, 5)))
+    assert lake.counters_in_rows() == [1, 2, 3, 4, 5]
+
+
+def test_counters_without_trades_are_committed(lake):
+    lake.commit(WrittenBatch((), {1: (1, 7)}))
+    assert lake.open().counters == {1: 7}
+    lake.commit(lake.write((1, 8, 8)))
+    assert lake.counters_in_rows() == [8]
+
+
+def test_a_twin_that_commits_first_leaves_nothing_to_do(lake):
+    """pyiceberg by itself would append the file again on top of the twin's snapshot."""
+    lake.commit(lake.write((1, 1, 1)))
+    batch = lake.write((1, 2, 3))
+    stale = lake.open()
+    opened = iter([stale, None])
+    twin = lake.commit(batch)
+    assert twin.rows == 2
+    result = commit_batches([batch], lambda: next(opened) or lake.open(), wait=lambda _: None)
+    assert (result.rows, result.conflicts, result.plan.repeats) == (0, 1, 1)
+    assert lake.counters_in_rows() == [1, 2, 3]
+
+
+def test_a_conflict_on_the_first_snapshot_is_seen(lake):
+    first = lake.open()
+    batch = lake.write((1, 1, 1))
+    lake.commit(batch)
+    opened = iter([first, None])
+    assert commit_batches([batch], lambda: next(opened) or lake.open(), wait=lambda _: None).conflicts == 1
+    assert lake.counters_in_rows() == [1]
+
+
+def test_a_table_that_keeps_changing_is_given_up_with_nothing_added(lake):
+    lake.commit(lake.write((1, 1, 1)))
+    batch = lake.write((1, 2, 2))
+    stale = lake.open
+    others = iter(range(1, 100))
+
+    def open_and_be_overtaken() -> LakeTable:
+        table = stale()
+        counter = next(others)
+        lake.commit(WrittenBatch((), {9: (counter, counter)}))
+        return table
+
+    with pytest.raises(LakeConflict):
+        commit_batches([batch], open_and_be_overtaken, wait=lambda _: None)
+    assert lake.counters_in_rows() == [1]
+    lake.commit(batch)
+    assert lake.counters_in_rows() == [1, 2]
+
+
+def test_the_retries_of_pyiceberg_are_switched_off_on_a_table_that_has_them(lake):
+    lake.commit(lake.write((1, 1, 1)))
+    with lake.table().transaction() as transaction:
+        transaction.set_properties({"commit.retry.num-retries": "4"})
+    lake.open()
+    assert lake.table().properties["commit.retry.num-retries"] == "0"
+
+
+def test_counters_are_found_behind_a_snapshot_of_another_writer(lake):
+    lake.commit(lake.write((1, 1, 4)))
+    with lake.table().transaction() as transaction, transaction.update_snapshot().fast_append():
+        pass
+    assert COUNTERS_PROPERTY not in lake.table().current_snapshot().summary.additional_properties
+    assert lake.open().counters == {1: 4}
+
+
+def test_a_table_that_lost_its_counters_is_not_taken_for_a_new_one(lake):
+    lake.open()
+    with lake.table().transaction() as transaction, transaction.update_snapshot().fast_append():
+        pass
+    with pytest.raises(CountersLost):
+        _ = lake.open().counters
+
+
+def test_a_file_with_other_rows_than_announced_is_not_committed(lake):
+    batch = lake.write((1, 1, 2))
+    wrong = WrittenBatch((WrittenFile(batch.files[0].path, 99),), batch.partitions)
+    with pytest.raises(FileMismatch, match="holds 2 rows, announced were 99"):
+        lake.commit(wrong)
+    assert lake.open().counters == {}
+
+
+def test_old_snapshots_and_metadata_are_forgotten_and_no_row_with_them(lake, monkeypatch):
+    monkeypatch.setattr(lake_table, "SNAPSHOTS_KEPT", 3)
+    monkeypatch.setattr(lake_table, "_SNAPSHOTS_BEFORE_EXPIRY", 5)
+    for counter in range(1, 13):
+        lake.commit(lake.write((1, counter, counter)))
+    assert len(lake.table().metadata.snapshots) <= 6
+    assert lake.counters_in_rows() == list(range(1, 13))
+    assert lake.open().counters == {1: 12}
+
+
+def test_data_files_carry_bounds_so_that_a_query_reads_few_of_them(lake):
+    for counter in range(1, 4):
+        lake.commit(lake.write((1, counter, counter), days=2))
+    scan = lake.table().scan(row_filter="exchange_time >= '2024-08-09T00:00:00+00:00' and trade_id = 1002")
+    assert len(list(scan.plan_files())) == 1
+
+
+def test_the_endpoint_of_the_environment_is_used(lake):
+    assert lake.catalog.glue.meta.endpoint_url == os.environ["AWS_ENDPOINT_URL"]
+    assert lake.catalog.properties["s3.endpoint"] == os.environ["AWS_ENDPOINT_URL"]
