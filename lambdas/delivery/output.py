@@ -1,0 +1,131 @@
+"""Puts a stage's records into its output stream, in order within each partition."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lambdas.delivery.retrying import Backoff, Remaining, is_hopeless
+from tickwire.envelope import MAX_RECORD_BYTES, encode
+from tickwire.errors import TickwireError
+from tickwire.partitions import explicit_hash_key
+from tickwire.records import Record
+
+MAX_CALL_RECORDS = 500
+MAX_CALL_BYTES = 5 * 1024 * 1024
+"""Limits of one PutRecords call (Kinesis API reference); partition keys count as bytes too."""
+
+
+class OutputNotAccepted(TickwireError):
+    """The stream did not take all of a partition's records in the time there was."""
+
+
+class RecordTooLarge(TickwireError):
+    """A record is above the stream's limit and can never be put."""
+
+
+class OutputStream:
+    """One Kinesis stream that a stage writes to.
+
+    PutRecords fails record by record without keeping order, so that a call carries at most one
+    record of a partition, and the partition's next one goes only after that was accepted.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        stream: str,
+        partitions: int,
+        clock: Callable[[], int] = time.time_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._stream = stream
+        self._partitions = partitions
+        self._clock = clock
+        self._sleep = sleep
+
+    def put(
+        self, outputs: Mapping[int, Sequence[Record]], *, stage: str, remaining: Remaining
+    ) -> dict[int, TickwireError]:
+        """Put each partition's records in order; give an error for each partition not fully taken.
+
+        A hop ``(stage, now)`` is added to each record just before it goes out. Refused records are
+        tried again with backoff while ``remaining()`` seconds allow.
+        """
+        queues = {partition: deque(records) for partition, records in outputs.items() if records}
+        heads: dict[int, dict[str, Any]] = {}
+        failures: dict[int, TickwireError] = {}
+        backoff = Backoff(remaining, sleep=self._sleep)
+        while queues:
+            for partition, queue in list(queues.items()):
+                if partition not in heads:
+                    try:
+                        heads[partition] = self._entry(queue[0], stage)
+                    except RecordTooLarge as error:
+                        failures[partition] = error
+                        del queues[partition]
+            refused: dict[int, str] = {}
+            for call in _calls(heads):
+                refused |= self._put_once({partition: heads[partition] for partition in call})
+            for partition in heads.keys() - refused.keys():
+                del heads[partition]
+                queues[partition].popleft()
+                if not queues[partition]:
+                    del queues[partition]
+            if not refused:
+                backoff.reset()
+            elif not backoff.wait():
+                failures |= {p: OutputNotAccepted(f"{self._stream} partition {p}: {why}") for p, why in refused.items()}
+                failures |= {
+                    p: OutputNotAccepted(f"{self._stream} partition {p}: out of time")
+                    for p in queues.keys() - refused.keys()
+                }
+                break
+        return failures
+
+    def _entry(self, record: Record, stage: str) -> dict[str, Any]:
+        header = msgspec.structs.replace(record.header, hops=(*record.header.hops, (stage, self._clock())))
+        data = encode(replace(record, header=header))
+        partition = header.partition
+        key = str(partition)
+        if len(data) + len(key) > MAX_RECORD_BYTES:
+            raise RecordTooLarge(f"{self._stream} partition {partition} counter {header.counter}: {len(data)} bytes")
+        return {
+            "Data": data,
+            "PartitionKey": key,
+            "ExplicitHashKey": explicit_hash_key(partition, self._partitions),
+        }
+
+    def _put_once(self, entries: dict[int, dict[str, Any]]) -> dict[int, str]:
+        """Give the reason for each partition whose record was refused."""
+        try:
+            answer = self._client.put_records(StreamName=self._stream, Records=list(entries.values()))
+        except (BotoCoreError, ClientError) as error:
+            if is_hopeless(error):
+                raise
+            return dict.fromkeys(entries, str(error))
+        return {
+            partition: f"{result['ErrorCode']}: {result.get('ErrorMessage', '')}"
+            for partition, result in zip(entries, answer["Records"], strict=True)
+            if result.get("ErrorCode")
+        }
+
+
+def _calls(heads: Mapping[int, dict[str, Any]]) -> Iterator[list[int]]:
+    call: list[int] = []
+    size = 0
+    for partition, entry in heads.items():
+        entry_size = len(entry["Data"]) + len(entry["PartitionKey"])
+        if call and (len(call) == MAX_CALL_RECORDS or size + entry_size > MAX_CALL_BYTES):
+            yield call
+            call, size = [], 0
+        call.append(partition)
+        size += entry_size
+    if call:
+        yield call
