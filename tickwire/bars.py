@@ -83,8 +83,8 @@ class BarSums:
     def bar(self, venue: str, symbol: str, *, scales: tuple[int, int], interval: int, final: bool) -> Bar:
         """Give the bar of an interval in seconds; ``scales`` are those of price and size.
 
-        Volumes stop at the largest int64, since a stream record cannot carry more. The rule
-        ``size`` keeps every trade so small that no real minute comes near it.
+        Volumes stop at the largest int64, the most that a record and a table column carry. The
+        rule ``size`` holds every trade to a ninth of it, and no real minute comes near.
         """
         price_scale, size_scale = scales
         return Bar(

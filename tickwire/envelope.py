@@ -95,11 +95,13 @@ def decode(data: bytes) -> Record:
     """
     if len(data) < _FIXED.size:
         raise DamagedRecord(f"{len(data)} bytes are too few for a record")
-    magic, version, _, _, checksum, head_length = _FIXED.unpack_from(data)
+    magic, version, *reserved, checksum, head_length = _FIXED.unpack_from(data)
     if magic != MAGIC:
         raise DamagedRecord(f"starts with {magic!r}, not {MAGIC!r}")
     if version != VERSION:
         raise UnknownRecordVersion(f"record version {version}; this code reads version {VERSION}")
+    if any(reserved):
+        raise DamagedRecord(f"reserved bytes are {reserved}, not 0")
     if crc32(memoryview(data)[12:]) != checksum:
         raise DamagedRecord("checksum does not match")
     try:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tickwire.errors import UnknownSymbol
 
-_SEPARATED = re.compile(r"([A-Z0-9]{1,20})[-/_]([A-Z0-9]{2,10})", re.ASCII)
+_SEPARATED = re.compile(r"([A-Z0-9]{1,20})[-/_]([A-Z0-9]{1,10})", re.ASCII)
 _JOINED = re.compile(r"[A-Z0-9]{4,30}", re.ASCII)
 _ALIASES = {"XBT": "BTC", "XDG": "DOGE"}
 """Kraken's own names for two assets, on REST and the old WebSocket."""
@@ -19,7 +19,7 @@ _QUOTES = sorted(
 )
 
 # Coins whose supply is counted in 10**11 and more: at 10**-8 a large trade overflows int64,
-# and their prices need more than 8 places.
+# and their prices need more than 8 places. Kraken counts their sizes to 5 places (lot_decimals).
 _LARGE_SUPPLY = frozenset(
     "SHIB PEPE BONK FLOKI LUNC XEC BTT BTTC WIN HOT SATS NFT MOG CAT CHEEMS BABYDOGE TOSHI".split()
 )
@@ -54,8 +54,9 @@ def canonical_symbol(native: str) -> str:
         return f"{_ALIASES.get(base, base)}-{_ALIASES.get(quote, quote)}"
     if _JOINED.fullmatch(native) is not None:
         for quote in _QUOTES:
-            if native.endswith(quote) and len(native) > len(quote):
-                return f"{native[: -len(quote)]}-{quote}"
+            base = native.removesuffix(quote)
+            if base and base != native:
+                return f"{_ALIASES.get(base, base)}-{quote}"
     raise UnknownSymbol(f"not a symbol: {native[:40]!r}")
 
 
@@ -70,5 +71,5 @@ def instrument(venue: str, native: str) -> Instrument:
     symbol = canonical_symbol(native)
     base = symbol.partition("-")[0]
     if base.removeprefix("1000") in _LARGE_SUPPLY:
-        return Instrument(venue, symbol, price_scale=14, size_scale=2)
+        return Instrument(venue, symbol, price_scale=14, size_scale=5)
     return Instrument(venue, symbol, price_scale=8, size_scale=8)

@@ -33,6 +33,8 @@ def parse_rfc3339(text: str) -> int:
         raise UnreadableTime(f"no such time of day: {text!r}")
     seconds = days * 86_400 + int(hour) * 3_600 + int(minute) * 60 + int(second)
     if zone != "Z":
+        if int(zone[1:3]) > 23 or int(zone[4:6]) > 59:
+            raise UnreadableTime(f"no such offset from UTC: {text!r}")
         offset = int(zone[1:3]) * 3_600 + int(zone[4:6]) * 60
         seconds -= offset if zone[0] == "+" else -offset
     nanoseconds = seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0"))

@@ -64,7 +64,7 @@ class SignalsStage(Stage[SignalsState]):
         if record.header.kind is not RecordKind.CLEAN:
             raise ValueError(f"signals reads clean records, not {record.header.kind}")
         if source <= state.source:
-            return StageOutput(None)
+            return StageOutput(None, repeat=True)
         if source != state.source + 1:
             raise CounterJump(f"partition {record.header.partition}: record {source} after {state.source}")
         state.source = source

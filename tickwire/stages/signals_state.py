@@ -1,6 +1,7 @@
 """What the signals stage remembers of a partition, and its bytes: a version, then MessagePack."""
 
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 import msgspec
 
@@ -64,12 +65,13 @@ class _Partition(msgspec.Struct, array_like=True):
 
 _decode = msgspec.msgpack.Decoder(_Partition).decode
 _encode = msgspec.msgpack.Encoder().encode
+_bar_fields = attrgetter(*(f.name for f in fields(BarSums)))
 
 
 def dump_state(state: SignalsState) -> bytes:
     """Give the bytes of a state between two records; the same state always gives the same bytes."""
     symbols = [_dump_symbol(*key, state.bars[key]) for key in sorted(state.bars)]
-    quotes = [_Quotes(instrument, *astuple(state.quotes[instrument])) for instrument in sorted(state.quotes)]
+    quotes = [_dump_quotes(instrument, state.quotes[instrument]) for instrument in sorted(state.quotes)]
     return bytes([_VERSION]) + _encode(_Partition(state.counter, state.source, symbols, quotes))
 
 
@@ -96,10 +98,14 @@ def load_state(data: bytes) -> SignalsState:
 
 def _dump_symbol(venue: str, symbol: str, live: SymbolBars) -> _Symbol:
     bars = {
-        interval: [tuple(map(str, astuple(bars[start]))) for start in sorted(bars)]
+        interval: [tuple(map(str, _bar_fields(bars[start]))) for start in sorted(bars)]
         for interval, bars in live.bars.items()
     }
     return _Symbol(venue, symbol, live.price_scale, live.size_scale, live.watermark, live.closed, bars)
+
+
+def _dump_quotes(instrument: Instrument, pace: QuotePace) -> _Quotes:
+    return _Quotes(instrument, pace.second, pace.sent, pace.waiting)
 
 
 def _load_symbol(item: _Symbol) -> SymbolBars:

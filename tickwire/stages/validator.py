@@ -82,7 +82,7 @@ class ValidatorStage(Stage[ValidatorState]):
         if record.header.kind is not RecordKind.RAW:
             raise ValueError(f"the validator reads raw records, not {record.header.kind}")
         if source <= state.source:
-            return StageOutput(None)
+            return StageOutput(None, repeat=True)
         state.source = source
         trades, rules = self._trades(state, record.trades)
         quarantined = _quarantine(record, rules, source)
@@ -112,7 +112,8 @@ class ValidatorStage(Stage[ValidatorState]):
         if not (len(output.trades) or len(output.quotes) or output.notices or quarantined or gaps or progress):
             return StageOutput(None)
         state.counter += 1
-        return StageOutput(output, tuple(quarantined))
+        duplicates = len(record.trades) - len(trades) - len(quarantined)
+        return StageOutput(output, tuple(quarantined), duplicates=duplicates)
 
     def _known(self, instrument: Instrument) -> bool:
         known = self._settings.known_symbols

@@ -34,8 +34,8 @@ class Rule(StrEnum):
     """The id lies absurdly far ahead, and no further ids have confirmed it yet."""
 
 
-MAX_SIZE = 10**17
-"""Units: a thousand million coins at scale 8. Ninety such trades still fit a bar's int64 volume."""
+MAX_SIZE = 10**18
+"""Units: 10**10 coins at scale 8. Nine such trades still fit the int64 volume of a bar."""
 _MAX_TIME = 2**62
 """ns UTC, the year 2116; times below it can be subtracted without leaving int64."""
 _ROW_RULES = (Rule.SYMBOL, Rule.TRADE_ID, Rule.PRICE, Rule.SIZE, Rule.SIDE, Rule.TIME)
