@@ -113,7 +113,9 @@ def test_a_save_whose_answer_was_lost_succeeds_when_sent_again(new_process: Any,
             pipeline = self._client.pipeline(**options)
             queue, execute = pipeline.execute_command, pipeline.execute
             # An executed pipeline forgets its commands, so both attempts are queued at once.
-            pipeline.execute_command = lambda *args: [queue(*args) for _ in range(2 if args[0] == "EVAL" else 1)]
+            pipeline.execute_command = lambda *args, **options: [
+                queue(*args, **options) for _ in range(2 if args[0] == "EVAL" else 1)
+            ]
             pipeline.execute = lambda: execute()[-1:]
             return pipeline
 

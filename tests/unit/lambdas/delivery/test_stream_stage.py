@@ -100,7 +100,9 @@ def test_a_crash_between_put_and_save_repeats_outputs_that_the_next_stage_skips(
         def pipeline(self, **options: Any) -> Any:
             pipeline = self._client.pipeline(**options)
             send = pipeline.execute_command
-            pipeline.execute_command = lambda *args: self._die() if args[0] == "EVAL" else send(*args)
+            pipeline.execute_command = lambda *args, **options: (
+                self._die() if args[0] == "EVAL" else send(*args, **options)
+            )
             return pipeline
 
         def _die(self) -> None:
