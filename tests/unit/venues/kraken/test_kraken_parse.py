@@ -80,9 +80,9 @@ def test_coin_of_large_supply_keeps_prices_beyond_eight_places() -> None:
     frame = TRADES.replace(b"BTC/USD", b"PEPE/USD").replace(b"63501.6", b"0.000012345678")
     frame = frame.replace(b"0.00185211", b"123456789012.5").replace(b"0.02922270", b"1.00000000")
     batch = parse(frame).trades.batch()
-    assert batch.instruments == (Instrument("kraken", "PEPE-USD", 14, 2),)
+    assert batch.instruments == (Instrument("kraken", "PEPE-USD", 14, 5),)
     assert batch.price.tolist() == [1234567800] * 2
-    assert batch.size.tolist() == [12345678901250, 100]
+    assert batch.size.tolist() == [12345678901250000, 100000]
 
 
 def test_ticker_becomes_a_quote() -> None:
