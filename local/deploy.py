@@ -1,0 +1,333 @@
+"""Synthesises the stacks and creates them in an emulator: what ``cdk deploy`` does, without its CLI."""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.shard_delivery import EventSourceMapping
+from local.template_rewrite import LeftOut, Rewritten, TakenMapping, rewrite
+from tickwire.errors import TickwireError
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+# Set on every function beside what the caller asks for: without AWS there is nobody to trace to.
+_DEFAULT_OVERRIDES = {"POWERTOOLS_TRACE_DISABLED": "true", "AWS_XRAY_SDK_ENABLED": "false"}
+# What a synthesis depends on. A change in any of these files makes a new assembly.
+_INPUTS = ("cdk", "lambdas", "ecs_tasks", "tickwire", "app.py", "cdk.json", "pyproject.toml", "requirements.txt")
+_MINIMUM_NODE = 20
+_MAPPING_OUTPUT = "LocalMapping"
+_STAMP = ".complete"
+# CloudFormation takes a template of this many bytes in the call itself, a larger one from S3.
+_INLINE_TEMPLATE_BYTES = 51_200
+
+
+class NodeMissing(TickwireError):
+    """The CDK needs Node.js to synthesise, and there is none that is new enough."""
+
+
+class SynthesisFailed(TickwireError):
+    """The stacks could not be synthesised; the message holds what the CDK said."""
+
+
+class DeploymentFailed(TickwireError):
+    """A stack could not be created; the message names the resources that failed, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A folder of synthesised templates. ``fresh`` says that it was made just now, not found."""
+
+    folder: Path
+    fresh: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """What was created.
+
+    ``outputs`` are those of all stacks together; ``functions`` gives the deployed name of each
+    folder of ``lambdas/``; ``event_source_mappings`` are the Kinesis mappings that something else
+    must run; ``left_out`` gives, by stack, what was not created.
+    """
+
+    outputs: Mapping[str, str]
+    functions: Mapping[str, str]
+    event_source_mappings: tuple[EventSourceMapping, ...]
+    left_out: Mapping[str, tuple[LeftOut, ...]]
+    seconds: float
+
+
+def synthesise(cache: Path, *, stage: str = "local") -> Assembly:
+    """Synthesise a stage's stacks below ``cache``, or find them there from the last time.
+
+    The folder is named by the content of everything that a synthesis reads, so an unchanged
+    project starts without Node.js and without the seconds that the CDK takes.
+
+    Raises
+    ------
+    NodeMissing
+        If the stacks must be synthesised and there is no Node.js, or one that is too old.
+    SynthesisFailed
+        If the CDK refuses them.
+    """
+    started = time.monotonic()
+    folder = cache / f"cdk-{stage}-{_content_hash()}"
+    if (folder / _STAMP).exists():
+        return Assembly(folder, fresh=False, seconds=time.monotonic() - started)
+    node = _require_node()
+    for old in cache.glob(f"cdk-{stage}-*"):
+        shutil.rmtree(old, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    program = "import sys; from cdk.app_factory import build_app; build_app(sys.argv[1], outdir=sys.argv[2]).synth()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, stage, str(folder)],
+        cwd=PROJECT,
+        # The CDK's wrapper warns in a screenful about Node releases past their end of life; this
+        # names the release that it may keep quiet about.
+        env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": str(node)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise SynthesisFailed(f"the stacks of stage {stage!r} could not be synthesised:\n{done.stderr.strip()}")
+    (folder / _STAMP).touch()
+    return Assembly(folder, fresh=True, seconds=time.monotonic() - started)
+
+
+def deploy(assembly: Path, *, endpoint_url: str, overrides: Mapping[str, str] | None = None) -> Deployment:
+    """Create every stack of an assembly in the emulator, in the order of their dependencies.
+
+    Parameters
+    ----------
+    endpoint_url
+        The emulator's address.
+    overrides
+        Environment variables set on every function, over its own.
+
+    Raises
+    ------
+    DeploymentFailed
+        If a stack is refused or one of its resources fails.
+    """
+    started = time.monotonic()
+    clients = _Clients(endpoint_url)
+    account = clients.sts.get_caller_identity()["Account"]
+    outputs: dict[str, str] = {}
+    left_out: dict[str, tuple[LeftOut, ...]] = {}
+    mappings: list[EventSourceMapping] = []
+    uploaded: set[str] = set()
+    for stack in _stacks_in_order(assembly):
+        template = json.loads((assembly / f"{stack}.template.json").read_text())
+        rewritten = rewrite(
+            template,
+            overrides={**_DEFAULT_OVERRIDES, "AWS_ENDPOINT_URL": endpoint_url, **(overrides or {})},
+            execute_api_url=f"{endpoint_url}/_aws/execute-api",
+        )
+        if rewritten.left_out:
+            left_out[stack] = rewritten.left_out
+        if rewritten.is_empty:
+            continue
+        bucket = f"cdk-hnb659fds-assets-{account}-{clients.region}"
+        _upload_assets(assembly, stack, rewritten, clients=clients, bucket=bucket, uploaded=uploaded)
+        _add_mapping_outputs(rewritten)
+        found = _create_stack(stack, rewritten.template, clients=clients, bucket=bucket)
+        mappings.extend(_resolved(rewritten.mappings, found))
+        outputs.update({name: value for name, value in found.items() if not name.startswith(_MAPPING_OUTPUT)})
+    return Deployment(
+        outputs=outputs,
+        functions={_folder_name(name): value for name, value in outputs.items() if name.endswith("Function")},
+        event_source_mappings=tuple(mappings),
+        left_out=left_out,
+        seconds=time.monotonic() - started,
+    )
+
+
+class _Clients:
+    """The services that a deployment calls, at the emulator's address."""
+
+    def __init__(self, endpoint_url: str) -> None:
+        import boto3
+        from botocore.config import Config
+
+        session = boto3.Session(
+            aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
+            aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
+            region_name=os.environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+        )
+        config = Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2, "mode": "standard"})
+        self.region: str = session.region_name
+        self.endpoint_url = endpoint_url
+        self.s3 = session.client("s3", endpoint_url=endpoint_url, config=config)
+        self.sts = session.client("sts", endpoint_url=endpoint_url, config=config)
+        self.cloudformation = session.client("cloudformation", endpoint_url=endpoint_url, config=config)
+
+
+def _content_hash() -> str:
+    digest = hashlib.sha256()
+    for name in _INPUTS:
+        root = PROJECT / name
+        files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
+        for path in files:
+            if "__pycache__" in path.parts:
+                continue
+            digest.update(str(path.relative_to(PROJECT)).encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def _require_node() -> int:
+    """Give the major version of Node.js."""
+    advice = f"install Node.js {_MINIMUM_NODE} or later (22 or 24 are best) and try again"
+    if shutil.which("node") is None:
+        raise NodeMissing(f"the AWS CDK needs Node.js to synthesise the stacks, and there is no `node`: {advice}")
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    major = said.removeprefix("v").split(".")[0]
+    if not major.isdecimal() or int(major) < _MINIMUM_NODE:
+        raise NodeMissing(f"the AWS CDK needs Node.js {_MINIMUM_NODE} or later; `node` is {said or 'broken'}: {advice}")
+    return int(major)
+
+
+def _stacks_in_order(assembly: Path) -> Iterator[str]:
+    """Give the stacks of an assembly, each after those that it depends on."""
+    artifacts = json.loads((assembly / "manifest.json").read_text())["artifacts"]
+    stacks = {name for name, artifact in artifacts.items() if artifact["type"] == "aws:cloudformation:stack"}
+    done: set[str] = set()
+    while len(done) < len(stacks):
+        ready = [
+            name
+            for name in sorted(stacks - done)
+            if done.issuperset(stacks.intersection(artifacts[name].get("dependencies", [])))
+        ]
+        if not ready:
+            raise DeploymentFailed(f"the stacks {', '.join(sorted(stacks - done))} depend on each other in a circle")
+        yield from ready
+        done.update(ready)
+
+
+def _upload_assets(
+    assembly: Path, stack: str, rewritten: Rewritten, *, clients: _Clients, bucket: str, uploaded: set[str]
+) -> None:
+    assets = json.loads((assembly / f"{stack}.assets.json").read_text())
+    wanted = json.dumps(rewritten.template)
+    packages: dict[str, tuple[str, str]] = {
+        f"{name}.zip": ("zip", assets["dockerImages"][name]["source"]["directory"]) for name in rewritten.image_assets
+    }
+    for asset in assets.get("files", {}).values():
+        for destination in asset["destinations"].values():
+            # The template itself, and the code of functions that were left out, are not needed.
+            if destination["objectKey"] in wanted:
+                packages[destination["objectKey"]] = (asset["source"]["packaging"], asset["source"]["path"])
+    if not uploaded:
+        with contextlib.suppress(
+            clients.s3.exceptions.BucketAlreadyOwnedByYou, clients.s3.exceptions.BucketAlreadyExists
+        ):
+            clients.s3.create_bucket(Bucket=bucket)
+    for key, (packaging, path) in packages.items():
+        if key not in uploaded:
+            source = assembly / path
+            body = _zip_of(source) if packaging == "zip" else source.read_bytes()
+            clients.s3.put_object(Bucket=bucket, Key=key, Body=body)
+            uploaded.add(key)
+
+
+def _zip_of(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder))
+    return buffer.getvalue()
+
+
+def _add_mapping_outputs(rewritten: Rewritten) -> None:
+    """Have the emulator resolve what a taken mapping refers to, by asking for it as outputs."""
+    for number, mapping in enumerate(rewritten.mappings):
+        parts = {"Function": mapping.function, "Stream": mapping.stream_arn, "Failures": mapping.on_failure_arn}
+        for part, expression in parts.items():
+            if expression is not None:
+                rewritten.template.setdefault("Outputs", {})[f"{_MAPPING_OUTPUT}{number}{part}"] = {"Value": expression}
+
+
+def _resolved(mappings: tuple[TakenMapping, ...], outputs: Mapping[str, str]) -> Iterator[EventSourceMapping]:
+    for number, mapping in enumerate(mappings):
+        failures = outputs.get(f"{_MAPPING_OUTPUT}{number}Failures")
+        yield EventSourceMapping(
+            function_name=outputs[f"{_MAPPING_OUTPUT}{number}Function"],
+            stream_name=outputs[f"{_MAPPING_OUTPUT}{number}Stream"].rpartition("/")[2],
+            batch_size=mapping.batch_size,
+            maximum_batching_window_seconds=mapping.maximum_batching_window_seconds,
+            bisect=mapping.bisect,
+            maximum_retry_attempts=mapping.maximum_retry_attempts,
+            maximum_record_age_seconds=mapping.maximum_record_age_seconds,
+            report_batch_item_failures=mapping.report_batch_item_failures,
+            on_failure_bucket=None if failures is None else failures.rpartition(":")[2],
+            starting_position=mapping.starting_position,
+        )
+
+
+def _create_stack(
+    stack: str, template: Mapping[str, Any], *, clients: _Clients, bucket: str, seconds: float = 120.0
+) -> dict[str, str]:
+    """Create one stack, wait for it and give its outputs."""
+    from botocore.exceptions import ClientError
+
+    body = json.dumps(template, separators=(",", ":"))
+    argument = {"TemplateBody": body}
+    if len(body) > _INLINE_TEMPLATE_BYTES:
+        key = f"{stack}.template.json"
+        clients.s3.put_object(Bucket=bucket, Key=key, Body=body.encode())
+        argument = {"TemplateURL": f"{clients.endpoint_url}/{bucket}/{key}"}
+    try:
+        clients.cloudformation.create_stack(
+            StackName=stack, Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"], **argument
+        )
+        deadline = time.monotonic() + seconds
+        while True:
+            described = clients.cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+            if not described["StackStatus"].endswith("IN_PROGRESS"):
+                break
+            if time.monotonic() > deadline:
+                raise DeploymentFailed(f"stack {stack} was not ready within {seconds:.0f} s")
+            time.sleep(0.02)
+    except ClientError as error:
+        raise DeploymentFailed(f"stack {stack} was refused: {error}") from error
+    if described["StackStatus"] != "CREATE_COMPLETE":
+        raise DeploymentFailed(_failure(stack, described, clients))
+    # What the CDK exports from one stack to another is named by it and is nobody else's business.
+    return {
+        output["OutputKey"]: output["OutputValue"]
+        for output in described.get("Outputs", [])
+        if "ExportName" not in output
+    }
+
+
+def _failure(stack: str, described: Mapping[str, Any], clients: _Clients) -> str:
+    events = clients.cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    failed = [
+        f"  {event['LogicalResourceId']} ({event['ResourceType']}): "
+        f"{event.get('ResourceStatusReason', 'no reason given')}"
+        for event in reversed(events)
+        if event["ResourceStatus"].endswith("FAILED")
+    ]
+    reason = described.get("StackStatusReason", "")
+    return "\n".join([f"stack {stack} ended as {described['StackStatus']}. {reason}".rstrip(), *failed])
+
+
+def _folder_name(output: str) -> str:
+    """Turn an output's name, ``LakeWriterFunction``, into the function's folder, ``lake_writer``."""
+    name = output.removesuffix("Function")
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

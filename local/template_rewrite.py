@@ -1,0 +1,310 @@
+"""Turns a synthesised CloudFormation template into one that the emulator can create.
+
+Pure functions over the template. What a laptop has no use for is left out with a reason, the rest
+is deployed as it would be in AWS:
+
+- Container-image functions become zips of the same source, run by the project's own interpreter.
+- Kinesis event-source mappings are taken out and handed back, for ``local.event_source`` to run:
+  MiniStack's own counts a partial failure as success, and so loses records.
+- References to what was left out become the text ``local-<logical id>``.
+"""
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Expression = Any
+"""A value of a template: text, or an intrinsic such as ``{"Ref": …}``."""
+
+# What is created in the emulator; everything else is left out.
+KEPT_TYPES = frozenset(
+    {
+        "AWS::ApiGatewayV2::Api",
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+        "AWS::ApiGatewayV2::Stage",
+        "AWS::CloudWatch::Alarm",
+        "AWS::DynamoDB::Table",
+        "AWS::Glue::Database",
+        "AWS::IAM::Policy",
+        "AWS::IAM::Role",
+        "AWS::KMS::Key",
+        "AWS::Kinesis::Stream",
+        "AWS::Lambda::EventSourceMapping",
+        "AWS::Lambda::Function",
+        "AWS::Lambda::Permission",
+        "AWS::Logs::LogGroup",
+        "AWS::S3::Bucket",
+        "AWS::S3::BucketPolicy",
+        "AWS::SQS::Queue",
+        "AWS::SQS::QueuePolicy",
+    }
+)
+
+# By the beginning of the type's name; the first that fits.
+_REASONS = {
+    "AWS::RDS::": "PostgreSQL runs beside the emulator",
+    "AWS::SecretsManager::": "PostgreSQL runs beside the emulator",
+    "AWS::MemoryDB::": "Valkey runs beside the emulator",
+    "AWS::ECS::": "the ingestor runs as a process",
+    "AWS::EC2::": "a laptop needs no network of its own",
+    "AWS::Kinesis::StreamConsumer": "the local event source reads the stream itself",
+    "AWS::Lambda::Version": "nothing local runs a published version",
+    "AWS::CDK::Metadata": "says nothing about a resource",
+    "Custom::": "the local run does what it would have done",
+}
+_UNKNOWN = "not known to the emulator"
+
+_ASSET_BUCKET = {"Fn::Sub": "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"}
+_ENDPOINT_VARIABLE = "TICKWIRE_WEBSOCKET_ENDPOINT"
+_SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[A-Za-z0-9.]+)?\}")
+_IMAGE_HASH = re.compile(r":([0-9a-f]{64})$")
+
+
+class UnknownTemplate(ValueError):
+    """A template holds something that the rewrite does not know how to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A resource that is not created locally, and why."""
+
+    logical_id: str
+    type: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenMapping:
+    """A Kinesis mapping taken out of a template, in the units of CloudFormation.
+
+    ``function``, ``stream_arn`` and ``on_failure_arn`` are expressions that only a deployment
+    resolves. Attempts and age are -1 for no limit.
+    """
+
+    function: Expression
+    stream_arn: Expression
+    on_failure_arn: Expression | None
+    batch_size: int
+    maximum_batching_window_seconds: int
+    bisect: bool
+    maximum_retry_attempts: int
+    maximum_record_age_seconds: int
+    parallelization: int
+    report_batch_item_failures: bool
+    starting_position: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewritten:
+    """What became of one template.
+
+    ``image_assets`` are the hashes of the image assets whose source is to be uploaded as
+    ``<hash>.zip``. A template with ``is_empty`` has nothing to create.
+    """
+
+    template: dict[str, Any]
+    left_out: tuple[LeftOut, ...]
+    mappings: tuple[TakenMapping, ...]
+    image_assets: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no resource is left."""
+        return not self.template["Resources"]
+
+
+def rewrite(
+    template: Mapping[str, Any],
+    *,
+    overrides: Mapping[str, str] | None = None,
+    execute_api_url: str | None = None,
+) -> Rewritten:
+    """Rewrite one template; the argument is not changed.
+
+    Parameters
+    ----------
+    overrides
+        Environment variables set on every function, over its own.
+    execute_api_url
+        Where the emulator serves its APIs, ``http://host:port/_aws/execute-api``; a function that
+        posts to WebSocket connections is pointed there. None leaves AWS' own address.
+
+    Raises
+    ------
+    UnknownTemplate
+        If an image function has no command, or its image is not an asset of the assembly.
+    """
+    work = copy.deepcopy(dict(template))
+    resources: dict[str, dict[str, Any]] = work.get("Resources", {})
+    mappings = tuple(_take_mappings(resources))
+    left_out = tuple(_leave_out(resources))
+    images: list[str] = []
+    for resource in resources.values():
+        if resource["Type"] == "AWS::Lambda::Function":
+            _rewrite_function(resource["Properties"], images)
+            _override(resource["Properties"], overrides or {}, _endpoint(resources, execute_api_url))
+    # The check of the bootstrap stack's version; the emulator has none.
+    work.pop("Rules", None)
+    work.get("Parameters", {}).pop("BootstrapVersion", None)
+
+    missing = {item.logical_id for item in left_out}
+    rewritten: dict[str, Any] = _without(work, missing)
+    for resource in rewritten["Resources"].values():
+        _drop_dependencies(resource, missing)
+        resource.pop("Metadata", None)
+    return Rewritten(
+        template=rewritten,
+        left_out=left_out,
+        mappings=tuple(
+            TakenMapping(**{name: _without(getattr(mapping, name), missing) for name in TakenMapping.__slots__})
+            for mapping in mappings
+        ),
+        image_assets=tuple(dict.fromkeys(images)),
+    )
+
+
+def _take_mappings(resources: dict[str, dict[str, Any]]) -> Iterator[TakenMapping]:
+    consumers = {
+        name: resource["Properties"]["StreamARN"]
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::Kinesis::StreamConsumer"
+    }
+    for name, resource in list(resources.items()):
+        if resource["Type"] != "AWS::Lambda::EventSourceMapping":
+            continue
+        properties = resource["Properties"]
+        # Of all sources that Tickwire reads, only streams have a starting position.
+        if "StartingPosition" not in properties:
+            continue
+        del resources[name]
+        yield _taken(properties, consumers)
+
+
+def _taken(properties: Mapping[str, Any], consumers: Mapping[str, Expression]) -> TakenMapping:
+    source = properties["EventSourceArn"]
+    target = _target(source)
+    destination = properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+    return TakenMapping(
+        function=properties["FunctionName"],
+        stream_arn=consumers.get(target, source) if target is not None else source,
+        on_failure_arn=destination,
+        batch_size=int(properties.get("BatchSize", 100)),
+        maximum_batching_window_seconds=int(properties.get("MaximumBatchingWindowInSeconds", 0)),
+        bisect=bool(properties.get("BisectBatchOnFunctionError", False)),
+        maximum_retry_attempts=int(properties.get("MaximumRetryAttempts", -1)),
+        maximum_record_age_seconds=int(properties.get("MaximumRecordAgeInSeconds", -1)),
+        parallelization=int(properties.get("ParallelizationFactor", 1)),
+        report_batch_item_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
+        starting_position=str(properties["StartingPosition"]),
+    )
+
+
+def _leave_out(resources: dict[str, dict[str, Any]]) -> Iterator[LeftOut]:
+    for name, resource in list(resources.items()):
+        reason = _reason_against(resource)
+        if reason is not None:
+            del resources[name]
+            yield LeftOut(name, resource["Type"], reason)
+
+
+def _reason_against(resource: Mapping[str, Any]) -> str | None:
+    kind = str(resource["Type"])
+    properties = resource.get("Properties", {})
+    if kind == "AWS::CloudWatch::Alarm" and "Metrics" in properties:
+        return "the emulator has no alarms over metric math"
+    if kind == "AWS::Lambda::Function" and not _runs_python(properties):
+        return "it serves a custom resource, which the local run has no use for"
+    if kind in KEPT_TYPES:
+        return None
+    return next((reason for prefix, reason in _REASONS.items() if kind.startswith(prefix)), _UNKNOWN)
+
+
+def _runs_python(properties: Mapping[str, Any]) -> bool:
+    return properties.get("PackageType") == "Image" or str(properties.get("Runtime", "")).startswith("python")
+
+
+def _rewrite_function(properties: dict[str, Any], images: list[str]) -> None:
+    properties.pop("VpcConfig", None)
+    properties.pop("Layers", None)
+    if properties.get("PackageType") != "Image":
+        return
+    command = properties.pop("ImageConfig", {}).get("Command")
+    if not command:
+        raise UnknownTemplate("an image function without a command: which handler is it?")
+    asset = _image_hash(properties["Code"].get("ImageUri"))
+    images.append(asset)
+    properties["PackageType"] = "Zip"
+    properties["Code"] = {"S3Bucket": copy.deepcopy(_ASSET_BUCKET), "S3Key": f"{asset}.zip"}
+    properties["Handler"] = command[0]
+    properties["Runtime"] = "python3.13"
+
+
+def _image_hash(uri: Expression) -> str:
+    text = uri.get("Fn::Sub") if isinstance(uri, dict) else uri
+    found = _IMAGE_HASH.search(text) if isinstance(text, str) else None
+    if found is None:
+        raise UnknownTemplate(f"the image {uri!r} is not an asset of the assembly")
+    return found.group(1)
+
+
+def _endpoint(resources: Mapping[str, Mapping[str, Any]], execute_api_url: str | None) -> Expression | None:
+    if execute_api_url is None:
+        return None
+    for resource in resources.values():
+        if resource["Type"] == "AWS::ApiGatewayV2::Stage":
+            properties = resource["Properties"]
+            return {"Fn::Join": ["/", [execute_api_url, properties["ApiId"], properties["StageName"]]]}
+    return None
+
+
+def _override(properties: dict[str, Any], overrides: Mapping[str, str], endpoint: Expression | None) -> None:
+    variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
+    if endpoint is not None and _ENDPOINT_VARIABLE in variables:
+        variables[_ENDPOINT_VARIABLE] = endpoint
+    variables.update(overrides)
+
+
+def _target(expression: Expression) -> str | None:
+    """Give the logical id that a ``Ref`` or ``Fn::GetAtt`` points at, or None for anything else."""
+    if not isinstance(expression, dict) or len(expression) != 1:
+        return None
+    if "Ref" in expression:
+        return str(expression["Ref"])
+    if "Fn::GetAtt" in expression:
+        path = expression["Fn::GetAtt"]
+        return str(path[0] if isinstance(path, list) else path.split(".")[0])
+    return None
+
+
+def _without(value: Any, missing: set[str]) -> Any:
+    """Copy a part of a template with every reference to the missing resources turned into text."""
+    target = _target(value)
+    if target is not None:
+        return f"local-{target}" if target in missing else value
+    if isinstance(value, dict):
+        if "Fn::Sub" in value:
+            return {**value, "Fn::Sub": _without_in_sub(value["Fn::Sub"], missing)}
+        return {name: _without(part, missing) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_without(part, missing) for part in value]
+    return value
+
+
+def _without_in_sub(argument: Any, missing: set[str]) -> Any:
+    def replaced(match: re.Match[str]) -> str:
+        return f"local-{match.group(1)}" if match.group(1) in missing else match.group(0)
+
+    if isinstance(argument, str):
+        return _SUBSTITUTION.sub(replaced, argument)
+    text, variables = argument
+    return [_SUBSTITUTION.sub(replaced, text), _without(variables, missing)]
+
+
+def _drop_dependencies(resource: dict[str, Any], missing: set[str]) -> None:
+    named = resource.pop("DependsOn", [])
+    kept = [name for name in ([named] if isinstance(named, str) else named) if name not in missing]
+    if kept:
+        resource["DependsOn"] = kept
