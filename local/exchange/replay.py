@@ -1,0 +1,262 @@
+"""Recorded captures, played back frame by frame as they were recorded."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local.exchange.catalogue import FEED_VENUES
+from local.exchange.source import Source
+from local.exchange.venues.protocol import EVERYONE, Desk, FeedProtocol, Outgoing, Recorded
+from local.exchange.venues.registry import new_protocol
+from tickwire.capture import CaptureError, detect_feed, read_capture
+
+if TYPE_CHECKING:
+    from local.exchange.floor import Floor
+
+MAX_SPEED = 0.0
+"""As fast as the clients take it."""
+
+_SETTLE = 200_000_000
+"""ns without a change of subscriptions before a replay starts: a client sends several messages to subscribe."""
+_POLL_SECONDS = 0.005
+_HIGH_WATER = 512 * 1024
+"""Bytes unread by a client at which a replay waits for it."""
+_STALL_SECONDS = 30.0
+"""A client that holds a replay up for longer than this is cut."""
+_BATCH = 256
+"""Frames that are due at once are written together, and others get a turn after so many."""
+_MIN_SLEEP_SECONDS = 0.001
+
+
+class Recording:
+    """A capture file, read once to know what is in it."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file through.
+
+        Raises
+        ------
+        CaptureError
+            If it cannot be read, or is of no known feed.
+        """
+        self.path = path
+        feed = detect_feed(path)
+        if feed is None or feed not in FEED_VENUES:
+            raise CaptureError(f"{path}: not a capture of {', '.join(FEED_VENUES)}")
+        self.feed = feed
+        self._protocol: FeedProtocol = new_protocol(feed, Desk({}))
+        self.topics: set[str] = set()
+        symbols: dict[str, None] = {}
+        self.frames = self.trades = 0
+        self.has_beats = False
+        for _, recorded, _ in self.read():
+            self.frames += 1
+            self.topics.update(recorded.topics)
+            symbols.update(dict.fromkeys(recorded.symbols))
+            self.trades += sum(last - first + 1 for _, first, last in recorded.trades)
+            self.has_beats |= recorded.beat
+        self.topics.discard(EVERYONE)
+        self.symbols = tuple(symbols)
+
+    def read(self) -> Iterator[tuple[bytes, Recorded, int | None]]:
+        """Give every frame that is to be sent, what it is, and when it came (ns UTC; None if nothing tells)."""
+        for captured in read_capture(self.path):
+            recorded = self._protocol.describe(captured.frame)
+            if recorded is not None:
+                yield (
+                    captured.frame,
+                    recorded,
+                    recorded.time if captured.receive_time is None else captured.receive_time,
+                )
+
+
+class Player:
+    """Plays one recording: starts when someone subscribed, waits while nobody is, skips nothing that was not sent."""
+
+    def __init__(self, recording: Recording, *, speed: float, subscribers: int = 1) -> None:
+        self.recording = recording
+        self.finished = False
+        self.played = 0
+        self._speed = speed
+        self._subscribers = subscribers
+        self._frames = recording.read()
+        self._again: deque[tuple[Outgoing, Recorded, int | None]] = deque()
+        self._sent: deque[tuple[Outgoing, Recorded, int | None]] = deque()
+        self._anchor: tuple[int, int] | None = None
+        self._changes = -1
+        self._exhausted = False
+        self._stopped = False
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    async def play(self, floor: "Floor") -> None:
+        """Play to the end, or until stopped."""
+        needed = self._subscribers
+        while not self._stopped:
+            await self._wait_for_subscribers(floor, needed)
+            needed = 1
+            await self._play_on(floor)
+            await self._wait_until_written(floor)
+            self._take_back()
+            if self._exhausted and not self._again:
+                break
+        self.finished = True
+
+    async def _wait_for_subscribers(self, floor: "Floor", needed: int) -> None:
+        while not self._stopped:
+            settled = floor.now() - floor.subscription_changed >= _SETTLE
+            if settled and self._listeners(floor) >= needed:
+                break
+            await asyncio.sleep(_POLL_SECONDS)
+        # The time that nobody listened is no time of the recording.
+        self._anchor = None
+        self._changes = floor.subscription_changes
+
+    def _listeners(self, floor: "Floor") -> int:
+        topics = self.recording.topics
+        return sum(not one.session.topics.isdisjoint(topics) for one in floor.connections(self.recording.feed))
+
+    async def _play_on(self, floor: "Floor") -> None:
+        """Play while someone listens."""
+        feed = self.recording.feed
+        batch = 0
+        while not self._stopped:
+            if floor.subscription_changes != self._changes:
+                self._changes = floor.subscription_changes
+                self._take_back()
+                if not self._listeners(floor):
+                    return
+            if self._again:
+                item = self._again.popleft()
+            else:
+                frame = next(self._frames, None)
+                if frame is None:
+                    self._exhausted = True
+                    break
+                payload, recorded, time = frame
+                item = (Outgoing(payload, recorded.topics, recorded.trades, recorded=True), recorded, time)
+            interest = floor.interest(feed)
+            if recorded_for_nobody(item[1], interest):
+                continue
+            delay = self._delay(floor.now(), item[2])
+            if delay > _MIN_SLEEP_SECONDS or batch >= _BATCH:
+                batch = 0
+                floor.flush(feed)
+                await asyncio.sleep(delay)
+                await self._wait_for_room(floor)
+                if floor.subscription_changes != self._changes:
+                    self._again.appendleft(item)
+                    continue
+            batch += 1
+            self._publish(floor, *item)
+        floor.flush(feed)
+
+    def _publish(self, floor: "Floor", outgoing: Outgoing, recorded: Recorded, time: int | None) -> None:
+        floor.publish(self.recording.feed, [outgoing])
+        self.played += 1
+        ids = floor.protocols[self.recording.feed].desk.recorded_ids
+        for symbol, _, last in recorded.trades:
+            ids[symbol] = max(last, ids.get(symbol, 0))
+        self._sent.append((outgoing, recorded, time))
+        while self._sent and self._sent[0][0].written:
+            self._sent.popleft()
+
+    def _delay(self, now: int, time: int | None) -> float:
+        """Give the seconds until a frame of ``time`` is due; frames without a time follow at once."""
+        if self._speed == MAX_SPEED or time is None:
+            return 0.0
+        if self._anchor is None:
+            self._anchor = (now, time)
+            return 0.0
+        started, first = self._anchor
+        return max(0.0, (started + (time - first) / self._speed - now) / 1e9)
+
+    async def _wait_for_room(self, floor: "Floor") -> None:
+        """Wait while a client is behind; one that takes nothing for long is cut."""
+        feed = self.recording.feed
+        deadline = floor.now() + int(_STALL_SECONDS * 1e9)
+        while not self._stopped and any(one.backlog > _HIGH_WATER for one in floor.connections(feed)):
+            await asyncio.sleep(0.001)
+            floor.flush(feed)
+            if floor.now() > deadline:
+                for connection in floor.connections(feed):
+                    if connection.backlog > _HIGH_WATER:
+                        floor.cut_off(connection, "slow")
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def _wait_until_written(self, floor: "Floor") -> None:
+        while any(outgoing.holders for outgoing, _, _ in self._sent) and not self._stopped:
+            floor.flush(self.recording.feed)
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _take_back(self) -> None:
+        """Put the frames that broken connections lost, and nobody got, back in front."""
+        lost = [item for item in self._sent if not item[0].written and not item[0].holders]
+        self._sent = deque(item for item in self._sent if item[0].holders and not item[0].written)
+        self._again.extendleft(reversed(lost))
+
+
+def recorded_for_nobody(recorded: Recorded, interest: AbstractSet[str]) -> bool:
+    """Tell whether no topic of a recorded frame is subscribed to."""
+    return EVERYONE not in recorded.topics and interest.isdisjoint(recorded.topics)
+
+
+class ReplaySource(Source):
+    """Several recordings at once, each for its feed."""
+
+    name = "replay"
+
+    def __init__(self, paths: list[Path], *, speed: float = 1.0, subscribers: int = 1) -> None:
+        """Read the files through.
+
+        Parameters
+        ----------
+        speed : 1 is the pace of the recording, :data:`MAX_SPEED` as fast as the clients take it
+        subscribers : connections that must listen to a recording before it starts
+
+        Raises
+        ------
+        CaptureError
+            If a file cannot be read, or is of no known feed.
+        """
+        recordings = [Recording(path) for path in paths]
+        self.players = [Player(recording, speed=speed, subscribers=subscribers) for recording in recordings]
+        self.desks = {}
+        for feed in dict.fromkeys(recording.feed for recording in recordings):
+            mine = [recording for recording in recordings if recording.feed == feed]
+            symbols = dict.fromkeys(symbol for recording in mine for symbol in recording.symbols)
+            beats = not any(recording.has_beats for recording in mine)
+            self.desks[feed] = Desk(dict.fromkeys(symbols, None), beats=beats)
+
+    async def run(self, floor: "Floor") -> None:
+        await asyncio.gather(*(self._play(player, floor) for player in self.players))
+
+    async def _play(self, player: Player, floor: "Floor") -> None:
+        await player.play(floor)
+        feed = player.recording.feed
+        # From here on nothing else shows that the connection lives.
+        if all(other.finished for other in self.players if other.recording.feed == feed):
+            self.desks[feed].beats = True
+
+    def stop(self) -> None:
+        for player in self.players:
+            player.stop()
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "files": [
+                {
+                    "file": player.recording.path.name,
+                    "feed": player.recording.feed,
+                    "frames": player.recording.frames,
+                    "trades": player.recording.trades,
+                    "played": player.played,
+                    "finished": player.finished,
+                }
+                for player in self.players
+            ]
+        }

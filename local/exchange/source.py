@@ -1,0 +1,97 @@
+"""What fills the exchange: a simulated market, or recordings."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from local.exchange.arrivals import SECOND
+from local.exchange.catalogue import FEED_VENUES
+from local.exchange.simulator import Simulator
+from local.exchange.venues.protocol import Desk
+
+if TYPE_CHECKING:
+    from local.exchange.floor import Floor
+
+TICK_SECONDS = 0.005
+"""How often the simulated market is advanced: the most that a trade waits before it is sent."""
+
+_WARM_UP_SECONDS = 60
+_WARM_UP_TRADES = 10_000
+
+
+class Source(ABC):
+    """Where the frames come from.
+
+    ``desks`` gives a desk for each feed that the source fills.
+    """
+
+    name: str
+    desks: dict[str, Desk]
+
+    @abstractmethod
+    async def run(self, floor: "Floor") -> None:
+        """Publish frames until the source is played to its end or stopped."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End gracefully: publish nothing new."""
+
+    def catalogue(self) -> dict[str, list[str]]:
+        """Give the canonical symbols of each feed."""
+        return {feed: list(desk.markets) for feed, desk in self.desks.items()}
+
+    def burst(self, symbol: str, *, trades: int, milliseconds: int) -> str:
+        """Make a burst on a market and give its ``venue:SYMBOL``.
+
+        Raises
+        ------
+        LookupError
+            If the source cannot, or has no such market.
+        """
+        raise LookupError(f"{self.name} makes no bursts")
+
+    def report(self) -> dict[str, Any]:
+        """Give what else ``/control/state`` should say."""
+        return {}
+
+
+class SimulatorSource(Source):
+    """The simulated market, advanced by the clock of the floor."""
+
+    name = "simulator"
+
+    def __init__(self, *, seed: int, rate: float, now: int) -> None:
+        """Open the markets at ``now`` (ns UTC), with enough past for the snapshots of the first subscribers."""
+        warm_up = int(min(_WARM_UP_SECONDS, _WARM_UP_TRADES / rate) * SECOND)
+        self._simulator = Simulator(seed, start=now - warm_up, rate=rate, first_burst=warm_up + 10 * SECOND)
+        self._simulator.step(now)
+        self._stopped = asyncio.Event()
+        markets = self._simulator.markets.values()
+        self.desks = {
+            feed: Desk({market.spec.symbol: market for market in markets if market.spec.venue == venue})
+            for feed, venue in FEED_VENUES.items()
+        }
+
+    async def run(self, floor: "Floor") -> None:
+        while not self._stopped.is_set():
+            # The venues' clock is the wall's: times in frames are now.
+            events = self._simulator.step(floor.now())
+            for feed, protocol in floor.protocols.items():
+                interest = floor.interest(feed)
+                if interest:
+                    for event in events:
+                        if event.market.venue == protocol.venue:
+                            floor.publish(feed, protocol.encode(event, interest))
+            floor.flush()
+            await asyncio.sleep(TICK_SECONDS)
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def burst(self, symbol: str, *, trades: int, milliseconds: int) -> str:
+        keys = self._simulator.markets
+        key = symbol if symbol in keys else next((key for key in keys if key.partition(":")[2] == symbol), None)
+        if key is None:
+            raise LookupError(f"no market {symbol}; there are {', '.join(keys)}")
+        self._simulator.burst(key, trades=trades, duration=milliseconds * 1_000_000)
+        return key
