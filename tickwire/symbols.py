@@ -53,10 +53,12 @@ def canonical_symbol(native: str) -> str:
         base, quote = match.groups()
         return f"{_ALIASES.get(base, base)}-{_ALIASES.get(quote, quote)}"
     if _JOINED.fullmatch(native) is not None:
+        for alias, base in _ALIASES.items():
+            if native.startswith(alias) and native.removeprefix(alias) in _QUOTES:
+                return f"{base}-{native.removeprefix(alias)}"
         for quote in _QUOTES:
-            base = native.removesuffix(quote)
-            if base and base != native:
-                return f"{_ALIASES.get(base, base)}-{quote}"
+            if native.endswith(quote) and len(native) > len(quote):
+                return f"{native[: -len(quote)]}-{quote}"
     raise UnknownSymbol(f"not a symbol: {native[:40]!r}")
 
 
