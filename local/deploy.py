@@ -15,16 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cdk.source import PROJECT, shipped_files
 from local.shard_delivery import EventSourceMapping
-from local.template_rewrite import LeftOut, Rewritten, TakenMapping, rewrite
+from local.template_rewrite import CodeLocation, LeftOut, Rewritten, TakenMapping, rewrite
 from tickwire.errors import TickwireError
-
-PROJECT = Path(__file__).resolve().parents[1]
 
 # Set on every function beside what the caller asks for: without AWS there is nobody to trace to.
 _DEFAULT_OVERRIDES = {"POWERTOOLS_TRACE_DISABLED": "true", "AWS_XRAY_SDK_ENABLED": "false"}
-# What a synthesis depends on. A change in any of these files makes a new assembly.
-_INPUTS = ("cdk", "lambdas", "ecs_tasks", "tickwire", "app.py", "cdk.json", "pyproject.toml", "requirements.txt")
+# What the templates depend on. The functions' source is not among it: a deployment takes that from
+# the project as it stands, not from the assembly.
+_INPUTS = ("cdk", "cdk.json", "tickwire/venues/registry.py")
+_SOURCE_PACKAGES = ("tickwire", "lambdas")
+_BUCKET = "tickwire-local-deployment"
 _MINIMUM_NODE = 20
 _MAPPING_OUTPUT = "LocalMapping"
 _STAMP = ".complete"
@@ -72,8 +74,8 @@ class Deployment:
 def synthesise(cache: Path, *, stage: str = "local") -> Assembly:
     """Synthesise a stage's stacks below ``cache``, or find them there from the last time.
 
-    The folder is named by the content of everything that a synthesis reads, so an unchanged
-    project starts without Node.js and without the seconds that the CDK takes.
+    The folder is named by the content of everything that the templates depend on, so they are made
+    anew only when the stacks change; any other start needs neither Node.js nor the CDK's seconds.
 
     Raises
     ------
@@ -125,15 +127,15 @@ def deploy(assembly: Path, *, endpoint_url: str, overrides: Mapping[str, str] | 
     """
     started = time.monotonic()
     clients = _Clients(endpoint_url)
-    account = clients.sts.get_caller_identity()["Account"]
+    code = _upload_source(clients)
     outputs: dict[str, str] = {}
     left_out: dict[str, tuple[LeftOut, ...]] = {}
     mappings: list[EventSourceMapping] = []
-    uploaded: set[str] = set()
     for stack in _stacks_in_order(assembly):
         template = json.loads((assembly / f"{stack}.template.json").read_text())
         rewritten = rewrite(
             template,
+            code=code,
             overrides={**_DEFAULT_OVERRIDES, "AWS_ENDPOINT_URL": endpoint_url, **(overrides or {})},
             execute_api_url=f"{endpoint_url}/_aws/execute-api",
         )
@@ -141,10 +143,8 @@ def deploy(assembly: Path, *, endpoint_url: str, overrides: Mapping[str, str] | 
             left_out[stack] = rewritten.left_out
         if rewritten.is_empty:
             continue
-        bucket = f"cdk-hnb659fds-assets-{account}-{clients.region}"
-        _upload_assets(assembly, stack, rewritten, clients=clients, bucket=bucket, uploaded=uploaded)
         _add_mapping_outputs(rewritten)
-        found = _create_stack(stack, rewritten.template, clients=clients, bucket=bucket)
+        found = _create_stack(stack, rewritten.template, clients=clients)
         mappings.extend(_resolved(rewritten.mappings, found))
         outputs.update({name: value for name, value in found.items() if not name.startswith(_MAPPING_OUTPUT)})
     return Deployment(
@@ -172,7 +172,6 @@ class _Clients:
         self.region: str = session.region_name
         self.endpoint_url = endpoint_url
         self.s3 = session.client("s3", endpoint_url=endpoint_url, config=config)
-        self.sts = session.client("sts", endpoint_url=endpoint_url, config=config)
         self.cloudformation = session.client("cloudformation", endpoint_url=endpoint_url, config=config)
 
 
@@ -218,39 +217,20 @@ def _stacks_in_order(assembly: Path) -> Iterator[str]:
         done.update(ready)
 
 
-def _upload_assets(
-    assembly: Path, stack: str, rewritten: Rewritten, *, clients: _Clients, bucket: str, uploaded: set[str]
-) -> None:
-    assets = json.loads((assembly / f"{stack}.assets.json").read_text())
-    wanted = json.dumps(rewritten.template)
-    packages: dict[str, tuple[str, str]] = {
-        f"{name}.zip": ("zip", assets["dockerImages"][name]["source"]["directory"]) for name in rewritten.image_assets
-    }
-    for asset in assets.get("files", {}).values():
-        for destination in asset["destinations"].values():
-            # The template itself, and the code of functions that were left out, are not needed.
-            if destination["objectKey"] in wanted:
-                packages[destination["objectKey"]] = (asset["source"]["packaging"], asset["source"]["path"])
-    if not uploaded:
-        with contextlib.suppress(
-            clients.s3.exceptions.BucketAlreadyOwnedByYou, clients.s3.exceptions.BucketAlreadyExists
-        ):
-            clients.s3.create_bucket(Bucket=bucket)
-    for key, (packaging, path) in packages.items():
-        if key not in uploaded:
-            source = assembly / path
-            body = _zip_of(source) if packaging == "zip" else source.read_bytes()
-            clients.s3.put_object(Bucket=bucket, Key=key, Body=body)
-            uploaded.add(key)
-
-
-def _zip_of(folder: Path) -> bytes:
+def _upload_source(clients: _Clients) -> CodeLocation:
+    """Put a zip of the project's source, as the functions' assets hold it, where Lambda finds it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(folder))
-    return buffer.getvalue()
+        for package in _SOURCE_PACKAGES:
+            for path in shipped_files(PROJECT / package):
+                archive.write(path, path.relative_to(PROJECT))
+    body = buffer.getvalue()
+    code = CodeLocation(_BUCKET, f"source-{hashlib.sha256(body).hexdigest()[:16]}.zip")
+    owned = (clients.s3.exceptions.BucketAlreadyOwnedByYou, clients.s3.exceptions.BucketAlreadyExists)
+    with contextlib.suppress(*owned):
+        clients.s3.create_bucket(Bucket=code.bucket)
+    clients.s3.put_object(Bucket=code.bucket, Key=code.key, Body=body)
+    return code
 
 
 def _add_mapping_outputs(rewritten: Rewritten) -> None:
@@ -280,7 +260,7 @@ def _resolved(mappings: tuple[TakenMapping, ...], outputs: Mapping[str, str]) ->
 
 
 def _create_stack(
-    stack: str, template: Mapping[str, Any], *, clients: _Clients, bucket: str, seconds: float = 120.0
+    stack: str, template: Mapping[str, Any], *, clients: _Clients, seconds: float = 120.0
 ) -> dict[str, str]:
     """Create one stack, wait for it and give its outputs."""
     from botocore.exceptions import ClientError
@@ -289,8 +269,8 @@ def _create_stack(
     argument = {"TemplateBody": body}
     if len(body) > _INLINE_TEMPLATE_BYTES:
         key = f"{stack}.template.json"
-        clients.s3.put_object(Bucket=bucket, Key=key, Body=body.encode())
-        argument = {"TemplateURL": f"{clients.endpoint_url}/{bucket}/{key}"}
+        clients.s3.put_object(Bucket=_BUCKET, Key=key, Body=body.encode())
+        argument = {"TemplateURL": f"{clients.endpoint_url}/{_BUCKET}/{key}"}
     try:
         clients.cloudformation.create_stack(
             StackName=stack, Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"], **argument

@@ -3,7 +3,8 @@
 Pure functions over the template. What a laptop has no use for is left out with a reason, the rest
 is deployed as it would be in AWS:
 
-- Container-image functions become zips of the same source, run by the project's own interpreter.
+- Every function, image or zip, becomes one zip of the project's source, which the emulator runs in
+  the project's own interpreter. So a change of the source needs no new synthesis.
 - Kinesis event-source mappings are taken out and handed back, for ``local.event_source`` to run:
   MiniStack's own counts a partial failure as success, and so loses records.
 - References to what was left out become the text ``local-<logical id>``.
@@ -57,14 +58,22 @@ _REASONS = {
 }
 _UNKNOWN = "not known to the emulator"
 
-_ASSET_BUCKET = {"Fn::Sub": "cdk-hnb659fds-assets-${AWS::AccountId}-${AWS::Region}"}
+# Any Python will do for MiniStack, which runs its own.
+_RUNTIME = "python3.13"
 _ENDPOINT_VARIABLE = "TICKWIRE_WEBSOCKET_ENDPOINT"
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[A-Za-z0-9.]+)?\}")
-_IMAGE_HASH = re.compile(r":([0-9a-f]{64})$")
 
 
 class UnknownTemplate(ValueError):
     """A template holds something that the rewrite does not know how to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLocation:
+    """Where the zip of the project's source lies in the emulator's S3."""
+
+    bucket: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +110,12 @@ class TakenMapping:
 class Rewritten:
     """What became of one template.
 
-    ``image_assets`` are the hashes of the image assets whose source is to be uploaded as
-    ``<hash>.zip``. A template with ``is_empty`` has nothing to create.
+    A template with ``is_empty`` has nothing to create.
     """
 
     template: dict[str, Any]
     left_out: tuple[LeftOut, ...]
     mappings: tuple[TakenMapping, ...]
-    image_assets: tuple[str, ...]
 
     @property
     def is_empty(self) -> bool:
@@ -119,6 +126,7 @@ class Rewritten:
 def rewrite(
     template: Mapping[str, Any],
     *,
+    code: CodeLocation,
     overrides: Mapping[str, str] | None = None,
     execute_api_url: str | None = None,
 ) -> Rewritten:
@@ -126,6 +134,8 @@ def rewrite(
 
     Parameters
     ----------
+    code
+        What every function runs.
     overrides
         Environment variables set on every function, over its own.
     execute_api_url
@@ -135,16 +145,15 @@ def rewrite(
     Raises
     ------
     UnknownTemplate
-        If an image function has no command, or its image is not an asset of the assembly.
+        If an image function has no command, so that its handler is unknown.
     """
     work = copy.deepcopy(dict(template))
     resources: dict[str, dict[str, Any]] = work.get("Resources", {})
     mappings = tuple(_take_mappings(resources))
     left_out = tuple(_leave_out(resources))
-    images: list[str] = []
     for resource in resources.values():
         if resource["Type"] == "AWS::Lambda::Function":
-            _rewrite_function(resource["Properties"], images)
+            _rewrite_function(resource["Properties"], code)
             _override(resource["Properties"], overrides or {}, _endpoint(resources, execute_api_url))
     # The check of the bootstrap stack's version; the emulator has none.
     work.pop("Rules", None)
@@ -162,7 +171,6 @@ def rewrite(
             TakenMapping(**{name: _without(getattr(mapping, name), missing) for name in TakenMapping.__slots__})
             for mapping in mappings
         ),
-        image_assets=tuple(dict.fromkeys(images)),
     )
 
 
@@ -226,28 +234,18 @@ def _runs_python(properties: Mapping[str, Any]) -> bool:
     return properties.get("PackageType") == "Image" or str(properties.get("Runtime", "")).startswith("python")
 
 
-def _rewrite_function(properties: dict[str, Any], images: list[str]) -> None:
+def _rewrite_function(properties: dict[str, Any], code: CodeLocation) -> None:
     properties.pop("VpcConfig", None)
     properties.pop("Layers", None)
+    properties["Code"] = {"S3Bucket": code.bucket, "S3Key": code.key}
     if properties.get("PackageType") != "Image":
         return
     command = properties.pop("ImageConfig", {}).get("Command")
     if not command:
         raise UnknownTemplate("an image function without a command: which handler is it?")
-    asset = _image_hash(properties["Code"].get("ImageUri"))
-    images.append(asset)
     properties["PackageType"] = "Zip"
-    properties["Code"] = {"S3Bucket": copy.deepcopy(_ASSET_BUCKET), "S3Key": f"{asset}.zip"}
     properties["Handler"] = command[0]
-    properties["Runtime"] = "python3.13"
-
-
-def _image_hash(uri: Expression) -> str:
-    text = uri.get("Fn::Sub") if isinstance(uri, dict) else uri
-    found = _IMAGE_HASH.search(text) if isinstance(text, str) else None
-    if found is None:
-        raise UnknownTemplate(f"the image {uri!r} is not an asset of the assembly")
-    return found.group(1)
+    properties["Runtime"] = _RUNTIME
 
 
 def _endpoint(resources: Mapping[str, Mapping[str, Any]], execute_api_url: str | None) -> Expression | None:
