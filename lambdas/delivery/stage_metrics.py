@@ -5,6 +5,8 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from lambdas.delivery.partition_work import StageCounts
 
+NAMESPACE = "Tickwire"
+
 
 def publish(metrics: Metrics, counts: StageCounts) -> None:
     """Add the counts to ``metrics``; ``Quarantined`` goes out at once, one a rule.
@@ -25,5 +27,5 @@ def publish(metrics: Metrics, counts: StageCounts) -> None:
         if value:
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     for rule, rows in counts.quarantined.items():
-        with single_metric(name="Quarantined", unit=MetricUnit.Count, value=rows) as quarantined:
+        with single_metric(name="Quarantined", unit=MetricUnit.Count, value=rows, namespace=NAMESPACE) as quarantined:
             quarantined.add_dimension(name="rule", value=rule)
