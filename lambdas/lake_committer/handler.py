@@ -8,15 +8,23 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.delivery.event import BatchResponse
+from lambdas.delivery.settings import read_settings
 from lambdas.lake_committer.committer import commit_batches
 from lambdas.lake_committer.lake_table import LakeTable, glue_catalog
-from lambdas.lake_committer.settings import Settings
 from lambdas.lake_writer.message import WrittenBatch, decode_message
 
 logger = Logger(service="lake_committer")
 metrics = Metrics(namespace="Tickwire", service="lake_committer")
 
-_settings = Settings.from_environment()
+
+class Settings(msgspec.Struct, frozen=True):
+    """The lake's bucket, and the Glue database of its table."""
+
+    lake_bucket: str
+    lake_database: str
+
+
+_settings = read_settings(Settings)
 _catalog = glue_catalog()
 
 
@@ -37,7 +45,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
             logger.error("unreadable message", message_id=message["messageId"], reason=str(error))
             break
     result = commit_batches(
-        batches, lambda: LakeTable.open(_catalog, database=_settings.database, bucket=_settings.bucket)
+        batches, lambda: LakeTable.open(_catalog, database=_settings.lake_database, bucket=_settings.lake_bucket)
     )
     if result.jump is not None:
         logger.error("messages stopped", reason=str(result.jump))

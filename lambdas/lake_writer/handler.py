@@ -3,18 +3,27 @@
 from typing import Any
 
 import boto3
+import msgspec
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.delivery.event import BatchResponse
-from lambdas.lake_writer.settings import Settings
+from lambdas.delivery.settings import read_settings
 from lambdas.lake_writer.writer import write_event
 
 logger = Logger(service="lake_writer")
 metrics = Metrics(namespace="Tickwire", service="lake_writer")
 
-_settings = Settings.from_environment()
+
+class Settings(msgspec.Struct, frozen=True):
+    """The lake's bucket, and the FIFO queue that the committer reads."""
+
+    lake_bucket: str
+    lake_commits_queue_url: str
+
+
+_settings = read_settings(Settings)
 _s3 = boto3.client("s3")
 _sqs = boto3.client("sqs")
 
@@ -23,7 +32,9 @@ _sqs = boto3.client("sqs")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     """Write the trades of a batch to the lake's bucket and announce the files to the committer."""
-    result = write_event(event, bucket=_settings.bucket, queue_url=_settings.commits_queue_url, s3=_s3, sqs=_sqs)
+    result = write_event(
+        event, bucket=_settings.lake_bucket, queue_url=_settings.lake_commits_queue_url, s3=_s3, sqs=_sqs
+    )
     metrics.add_metric(name="TradesWritten", unit=MetricUnit.Count, value=result.trades)
     metrics.add_metric(name="FilesWritten", unit=MetricUnit.Count, value=result.files)
     metrics.add_metric(name="FileBytes", unit=MetricUnit.Bytes, value=result.bytes)

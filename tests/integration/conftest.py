@@ -10,6 +10,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -79,6 +80,18 @@ def database_url(postgres: LocalPostgres) -> Iterator[str]:
     yield str(psycopg.conninfo.make_conninfo(postgres.url, dbname=name))
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def lambda_context() -> SimpleNamespace:
+    """What Powertools reads of Lambda's context object."""
+    return SimpleNamespace(
+        function_name="test",
+        memory_limit_in_mb=128,
+        invoked_function_arn="arn:aws:lambda:us-east-1:000000000000:function:test",
+        aws_request_id="00000000-0000-0000-0000-000000000000",
+        get_remaining_time_in_millis=lambda: 60_000,
+    )
 
 
 def _answers(url: str) -> bool:

@@ -1,0 +1,1 @@
+"""The PostgreSQL schema: numbered SQL files, and what applies them."""

@@ -1,0 +1,1 @@
+"""PostgreSQL as the functions that write to it use it."""

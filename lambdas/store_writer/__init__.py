@@ -1,0 +1,1 @@
+"""market-events → PostgreSQL: bars, progress, gaps, what was quarantined, notices."""
