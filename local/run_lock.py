@@ -1,5 +1,6 @@
 """One run a folder: a lock that the system releases when its holder dies, and the leftovers of one that did."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -44,10 +45,8 @@ class RunLock:
 
     def _explain(self) -> str:
         page = ""
-        try:
+        with contextlib.suppress(OSError, ValueError, KeyError):
             page = f", its page is {json.loads((self._folder / 'run' / 'run.json').read_text())['page']}"
-        except (OSError, ValueError, KeyError):
-            pass
         holder = (self._folder / "lock").read_text().strip() or "unknown"
         return (
             f"another run (process {holder}) uses {self._folder}{page};"

@@ -1,0 +1,150 @@
+"""One run from the first line on the terminal to the summary: start, watch, drain, account, stop."""
+
+import argparse
+import json
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from local.accounting import summary_line
+from local.books import close_books
+from local.run_lock import RunLock
+from local.stack import LocalStack, Source, clear, fetch
+from tickwire.errors import TickwireError
+
+_DRAIN_SECONDS = 120
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run as the command line says; 0 if every trade is accounted for, else 1."""
+    terminal = Terminal(quiet=args.json)
+    stopping = _stop_on_signals()
+    root = Path(args.folder).resolve()
+    dashboard = Path(__file__).parents[1] / "dashboard" / "dist"
+    if not (dashboard / "index.html").exists():
+        raise TickwireError("the page is not built; run `make setup` in the checkout")
+    source = _source(args)
+    with RunLock(root):
+        clear(root / "run")
+        terminal.line(f"Tickwire · {source.name}")
+        stack = LocalStack(root / "run", source=source, port=args.port, report=terminal.started, dashboard=dashboard)
+        stack.start()
+        try:
+            terminal.line(f"\n  open {stack.page.url}   (Ctrl-C stops)\n")
+            _watch(stack, terminal, stopping, seconds=args.seconds)
+            summary = _finish(stack, terminal)
+        finally:
+            terminal.clear()
+            stack.stop()
+    (root / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    if args.json:
+        print(json.dumps(summary))
+    else:
+        print(json.dumps(summary, indent=2))
+        terminal.line(summary_line(summary))
+    return 0 if summary["accounted"] else 1
+
+
+class Terminal:
+    """Progress on standard error: lines that stay, and one live line where there is a terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._live = sys.stderr.isatty() and not quiet
+
+    def line(self, text: str) -> None:
+        """Print a line that stays."""
+        if not self._quiet:
+            self.clear()
+            print(text, file=sys.stderr, flush=True)
+
+    def started(self, name: str, seconds: float) -> None:
+        """Say that a part is up, and how long that took."""
+        self.line(f"  ✓ {name:<28}{seconds:5.1f} s")
+
+    def live(self, text: str) -> None:
+        """Replace the live line."""
+        if self._live:
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Remove the live line."""
+        if self._live:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def _stop_on_signals() -> threading.Event:
+    stopping = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        if stopping.is_set():
+            # Asked twice: the user does not want to wait for the books.
+            raise KeyboardInterrupt
+        stopping.set()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return stopping
+
+
+def _source(args: argparse.Namespace) -> Source:
+    if args.live:
+        return Source("live: Binance, Coinbase, Kraken", None)
+    if args.replay:
+        files = [Path(name) for name in args.replay]
+        missing = [str(file) for file in files if not file.is_file()]
+        if missing:
+            raise TickwireError(f"no such capture: {', '.join(missing)}")
+        names = ", ".join(file.name for file in files)
+        arguments = ("--source", "replay", *map(str, files), "--speed", str(args.speed))
+        return Source(f"replay of {names}", arguments, replayed=True)
+    arguments = ("--source", "simulator", "--seed", str(args.seed), "--rate", str(args.rate))
+    return Source(f"simulated market, seed {args.seed}", arguments)
+
+
+def _watch(stack: LocalStack, terminal: Terminal, stopping: threading.Event, *, seconds: float | None) -> None:
+    started = time.monotonic()
+    last_trades, last_at = 0, started
+    while not stopping.wait(1.0):
+        now = time.monotonic()
+        if seconds is not None and now - started >= seconds:
+            return
+        stack.check()
+        statistics = fetch(f"{stack.ingestor_url}/stats")
+        trades = sum(symbol["trades"] for symbol in statistics["symbols"].values())
+        rate, last_trades, last_at = (trades - last_trades) / (now - last_at), trades, now
+        terminal.live(_live_line(stack, trades, rate))
+        if stack.exchange_url is not None and fetch(f"{stack.exchange_url}/control/state")["finished"]:
+            return
+
+
+def _live_line(stack: LocalStack, trades: int, rate: float) -> str:
+    delivered = stack.watcher.delivered
+    progress = list(delivered.progress.values())
+    recent = sorted(delivered.seconds[-500:])
+    latency = f"{recent[len(recent) // 2] * 1000:.0f} ms" if recent else "–"
+    accepted = sum(p["accepted"] for p in progress)
+    missing = sum(p["missing"] for p in progress)
+    quarantined = sum(p["quarantined"] for p in progress)
+    return (
+        f"  {rate:7,.0f} trades/s │ received {trades:,} │ validated {accepted:,} │ missing {missing:,}"
+        f" │ quarantined {quarantined:,} │ socket → screen {latency}"
+    )
+
+
+def _finish(stack: LocalStack, terminal: Terminal) -> dict[str, Any]:
+    terminal.line("draining: what was received goes through to the end")
+    announced = None
+    if stack.exchange_url is not None:
+        fetch(f"{stack.exchange_url}/control/stop", method="POST")
+    ingested = stack.stop_ingestor()
+    if stack.exchange_url is not None:
+        announced = fetch(f"{stack.exchange_url}/control/announced")
+    drained = stack.drain(seconds=_DRAIN_SECONDS)
+    summary = close_books(stack, ingested=ingested, announced=announced)
+    summary["drained"] = drained
+    summary["accounted"] = bool(summary["accounted"] and drained)
+    return summary

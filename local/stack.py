@@ -1,0 +1,280 @@
+"""Everything that a local run starts, in the order in which one thing needs the other."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from local.child_process import ChildFailed, ChildProcess
+from local.deploy import Deployment, deploy, synthesise
+from local.emulator import CREDENTIALS, Emulator
+from local.event_source import EventSource
+from local.page import Page
+from local.postgres import LocalPostgres
+from local.shard_delivery import MappingStatistics
+from local.valkey import LocalValkey
+from local.watcher import Watcher
+
+PARTITIONS = 2
+"""Enough to show that partitions are independent, few enough for two cores: every partition costs
+a record a flush interval on each of three streams."""
+
+LIVE_FEEDS = {
+    "binance": ("BTC-USDT", "ETH-USDT", "SOL-USDT", "XRP-USDT", "DOGE-USDT"),
+    "coinbase": ("BTC-USD", "ETH-USD", "SOL-USD"),
+    "kraken": ("BTC-USD", "ETH-USD", "SOL-USD"),
+}
+
+Result = TypeVar("Result")
+Report = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the market comes from: arguments of the local exchange, or None for the real ones.
+
+    ``replayed`` says that exchange times may lie far in the past.
+    """
+
+    name: str
+    exchange_arguments: tuple[str, ...] | None
+    replayed: bool = False
+
+
+class LocalStack:
+    """The whole platform on this machine; :meth:`start` once, :meth:`stop` always."""
+
+    def __init__(self, folder: Path, *, source: Source, port: int, report: Report, dashboard: Path) -> None:
+        self._folder = folder
+        self._source = source
+        self._port = port
+        self._report = report
+        self._dashboard = dashboard
+        self._stops: list[tuple[str, Callable[[], object]]] = []
+        self.exchange: ChildProcess | None = None
+        self.exchange_url: str | None = None
+
+    def start(self) -> None:
+        """Start everything; on an error what was started is stopped before it is raised again."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        os.environ.update(CREDENTIALS)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.valkey = LocalValkey(self._folder / "valkey")
+        self.postgres = LocalPostgres(self._folder / "postgres")
+        self.emulator = Emulator(log=self._folder / "emulator.log")
+        with ThreadPoolExecutor(4) as pool:
+            # Synthesis is the slowest by far on a first run, so everything else hides behind it.
+            assembly = pool.submit(self._timed, "templates (CDK synthesis)", self._synthesise)
+            steps = [
+                pool.submit(self._timed, "Valkey", lambda: self._begin("Valkey", self.valkey)),
+                pool.submit(self._timed, "PostgreSQL", self._start_database),
+                pool.submit(self._timed, "cloud emulator", lambda: self._begin("cloud emulator", self.emulator)),
+            ]
+            if self._source.exchange_arguments is not None:
+                steps.append(pool.submit(self._timed, "exchange", self._start_exchange))
+            for step in steps:
+                step.result()
+            folder = assembly.result()
+        os.environ["AWS_ENDPOINT_URL"] = self.emulator.endpoint_url
+        self.deployment = self._timed("stacks (CloudFormation)", lambda: self._deploy(folder))
+        self.event_source = EventSource(self.deployment.event_source_mappings, endpoint_url=self.emulator.endpoint_url)
+        self._timed("functions (event sources)", lambda: self._begin("event sources", self.event_source))
+        self.watcher = Watcher(self.websocket_url)
+        self.page = Page(
+            self._dashboard,
+            port=self._port,
+            config={"websocketUrl": self.websocket_url, "source": self._source.name},
+        )
+        self._timed("page", lambda: self._begin("page", self.page))
+        self._timed("WebSocket API", self._start_watcher)
+        self._timed("ingestor", self._start_ingestor)
+        self._write_state()
+
+    def stop(self) -> None:
+        """Stop everything that was started, last first; keeps going past errors and raises the first."""
+        first: Exception | None = None
+        while self._stops:
+            _, stop = self._stops.pop()
+            try:
+                stop()
+            except Exception as error:
+                first = first or error
+        (self._folder / "run.json").unlink(missing_ok=True)
+        if first is not None:
+            raise first
+
+    @property
+    def websocket_url(self) -> str:
+        """Where clients connect."""
+        address = self.emulator.endpoint_url.replace("http://", "ws://")
+        return f"{address}/_aws/execute-api/{self.output('WebSocketApiId')}/{self.output('WebSocketStage')}"
+
+    def output(self, name: str) -> str:
+        """Give a stack output by its key."""
+        return str(self.deployment.outputs[name])
+
+    def function_statistics(self) -> dict[str, MappingStatistics]:
+        """What each stream function did, by the name of its folder."""
+        names = {deployed: folder for folder, deployed in self.deployment.functions.items()}
+        return {names[deployed]: s for deployed, s in self.event_source.statistics.items()}
+
+    def stop_ingestor(self) -> dict[str, Any]:
+        """Drain the ingestor and give its last statistics."""
+        self._forget("ingestor")
+        status = self.ingestor.stop(seconds=30)
+        stopped = self.ingestor.wait_for("stopped", seconds=5)
+        if status != 0:
+            raise RuntimeError(f"the ingestor ended with status {status}:\n{self.ingestor.log_tail()}")
+        return dict(stopped["stats"])
+
+    def check(self) -> None:
+        """Raise ChildFailed if a process of the run has died."""
+        for child in (self.exchange, self.ingestor):
+            if child is not None and child.returncode is not None:
+                raise ChildFailed(f"{child.name} ended with status {child.returncode}:\n{child.log_tail()}")
+
+    def drain(self, *, seconds: float) -> bool:
+        """Wait until streams and queues hold nothing undelivered; False if that took too long."""
+        import boto3
+
+        sqs = boto3.client("sqs", endpoint_url=self.emulator.endpoint_url)
+        queues = [self.output(name) for name in ("TradesDlqUrl", "FramesDlqUrl", "LakeCommitsQueueUrl")]
+        attributes = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        deadline = time.monotonic() + seconds
+        quiet = 0
+        while time.monotonic() < deadline:
+            waiting = sum(
+                int(count)
+                for queue in queues
+                for count in sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=attributes)["Attributes"].values()
+            )
+            # Twice, since a record can be between two streams when one look finds both empty.
+            quiet = quiet + 1 if self.event_source.idle and waiting == 0 else 0
+            if quiet >= 4:
+                return True
+            time.sleep(0.25)
+        return False
+
+    def _timed(self, name: str, step: Callable[[], Result]) -> Result:
+        started = time.monotonic()
+        result = step()
+        self._report(name, time.monotonic() - started)
+        return result
+
+    def _begin(self, name: str, part: Any) -> None:
+        self._stops.append((name, part.stop))
+        part.start()
+
+    def _forget(self, name: str) -> None:
+        self._stops = [stop for stop in self._stops if stop[0] != name]
+
+    def _synthesise(self) -> Path:
+        return synthesise(self._folder.parent / "assembly", stage="local").folder
+
+    def _start_database(self) -> None:
+        import psycopg
+
+        from lambdas.migrations.runner import apply
+
+        self._begin("PostgreSQL", self.postgres)
+        with psycopg.connect(self.postgres.url) as connection:
+            apply(connection)
+
+    def _start_exchange(self) -> None:
+        arguments = self._source.exchange_arguments or ()
+        self.exchange = ChildProcess(
+            "exchange",
+            ["local.exchange", "--port", "0", *arguments],
+            environment={},
+            log=self._folder / "exchange.log",
+        )
+        self._begin("exchange", self.exchange)
+        port = self.exchange.wait_for("listening", seconds=30)["port"]
+        self.exchange_url = f"http://127.0.0.1:{port}"
+
+    def _deploy(self, assembly: Path) -> Deployment:
+        overrides = {
+            "TICKWIRE_PARTITIONS": str(PARTITIONS),
+            "TICKWIRE_STATE_URL": self.valkey.url,
+            "TICKWIRE_DATABASE_URL": self.postgres.url,
+            "POWERTOOLS_TRACE_DISABLED": "1",
+            "POWERTOOLS_LOG_LEVEL": "WARNING",
+        }
+        if self._source.replayed:
+            overrides["TICKWIRE_MAX_AGE_SECONDS"] = str(100 * 365 * 86_400)
+        return deploy(assembly, endpoint_url=self.emulator.endpoint_url, overrides=overrides)
+
+    def _start_watcher(self) -> None:
+        self._begin("watcher", self.watcher)
+        if not self.watcher.subscribed.wait(20):
+            raise RuntimeError(f"the WebSocket API at {self.websocket_url} did not answer a subscription within 20 s")
+
+    def _start_ingestor(self) -> None:
+        self.ingestor = ChildProcess(
+            "ingestor",
+            ["ecs_tasks.ingestor"],
+            environment={
+                "AWS_ENDPOINT_URL": self.emulator.endpoint_url,
+                "TICKWIRE_FEEDS": json.dumps(self._feeds()),
+                "TICKWIRE_PARTITIONS": str(PARTITIONS),
+                "TICKWIRE_RAW_STREAM": self.output("RawStream"),
+                "TICKWIRE_FRAMES_DLQ_URL": self.output("FramesDlqUrl"),
+                "TICKWIRE_HEALTH_PORT": "0",
+            },
+            log=self._folder / "ingestor.log",
+        )
+        self._begin("ingestor", self.ingestor)
+        port = self.ingestor.wait_for("listening", seconds=30)["port"]
+        self.ingestor_url = f"http://127.0.0.1:{port}"
+
+    def _feeds(self) -> Sequence[Mapping[str, Any]]:
+        if self.exchange_url is None:
+            return [{"feed": feed, "symbols": symbols} for feed, symbols in LIVE_FEEDS.items()]
+        catalogue = fetch(f"{self.exchange_url}/control/state")["catalogue"]
+        address = self.exchange_url.replace("http://", "ws://")
+        return [{"feed": feed, "symbols": symbols, "url": f"{address}/{feed}"} for feed, symbols in catalogue.items()]
+
+    def _write_state(self) -> None:
+        state = {
+            "pid": os.getpid(),
+            "endpoint_url": self.emulator.endpoint_url,
+            "page": self.page.url,
+            "websocket_url": self.websocket_url,
+            "database_url": self.postgres.url,
+            "state_url": self.valkey.url,
+            "lake_bucket": self.output("LakeBucket"),
+            "lake_database": self.output("LakeDatabaseName"),
+            "exchange_url": self.exchange_url,
+            "ingestor_url": self.ingestor_url,
+        }
+        (self._folder / "run.json").write_text(json.dumps(state, indent=2))
+
+
+def fetch(url: str, *, method: str = "GET") -> dict[str, Any]:
+    """Read a JSON object from a server of this run.
+
+    Raises
+    ------
+    OSError
+        If the server does not answer within five seconds.
+    """
+    from urllib.request import Request, urlopen
+
+    with urlopen(Request(url, method=method), timeout=5) as reply:
+        return dict(json.loads(reply.read()))
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier run left in its folder."""
+    shutil.rmtree(folder, ignore_errors=True)
