@@ -83,7 +83,7 @@ class Parser:
             raise UnreadableFrame(reason, f"channel={shown(name)}: not a channel's name in {shown(message)}")
         self._observe(name, message, out, every_row=True)
         sequence = message.get("sequence_num")
-        if type(sequence) is int:
+        if type(sequence) is int and sequence < 2**63:
             self._follow(sequence, out)
         rows = _Rows(receive_time, out)
         if name == "market_trades":
