@@ -53,10 +53,12 @@ Event = Trade | AggregateTrade | DepthUpdate | Kline
 
 
 class CombinedEvent(msgspec.Struct, gc=False):
+    stream: str
     data: Event
 
 
 class CombinedBookTicker(msgspec.Struct, gc=False):
+    stream: str
     data: BookTicker
 
 

@@ -25,6 +25,7 @@ from tickwire.venues.frames import (
     DECODE_FAILURES,
     MAX_TYPE_NAME,
     UnreadableFrame,
+    plain_object,
     read_epoch,
     read_fixed,
     read_object,
@@ -59,8 +60,8 @@ class Parser:
             self._read_unusual(frame, receive_time, out)
             return
         name = NAMES[type(message)]
-        if self._drift.due(name):
-            self._drift.observe(name, _payload(read_object(frame))[1], out)
+        if self._drift.due(name) and (plain := plain_object(frame)):
+            self._drift.observe(name, plain.get("data", plain), out)
         self._add(name, message, receive_time, out)
 
     def _read_unusual(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:

@@ -22,6 +22,7 @@ from tickwire.venues.frames import (
     DECODE_FAILURES,
     MAX_TYPE_NAME,
     UnreadableFrame,
+    plain_object,
     read_fixed,
     read_object,
     read_struct,
@@ -52,8 +53,8 @@ class Parser:
             self._read_unusual(read_object(frame), receive_time, out)
             return
         name = NAMES[type(message)]
-        if self._drift.due(name):
-            self._drift.observe(name, read_object(frame), out)
+        if self._drift.due(name) and (plain := plain_object(frame)):
+            self._drift.observe(name, plain, out)
         _add(name, message, receive_time, out)
 
     def _read_unusual(self, message: dict[str, Any], receive_time: int, out: ParsedFrames) -> None:

@@ -24,6 +24,7 @@ from tickwire.venues.frames import (
     DECODE_FAILURES,
     MAX_TYPE_NAME,
     UnreadableFrame,
+    plain_object,
     read_fixed,
     read_object,
     read_struct,
@@ -57,8 +58,8 @@ class Parser:
             self._read_unusual(read_object(frame), receive_time, out)
             return
         name = NAMES[type(message)]
-        if self._drift.due(name):
-            self._observe(name, read_object(frame), out, every_row=False)
+        if self._drift.due(name) and (plain := plain_object(frame)):
+            self._observe(name, plain, out, every_row=False)
         self._follow(message.sequence_num, out)
         rows = _Rows(receive_time, out)
         match message:

@@ -216,6 +216,7 @@ def test_message_of_no_use_is_counted_by_its_type(frame: bytes, counted: str) ->
         (b"{}", RejectReason.MISSING_FIELD, "e"),
         (b'{"stream":"btcusdt@trade"}', RejectReason.MISSING_FIELD, "data"),
         (b'{"stream":5,"data":{}}', RejectReason.WRONG_TYPE, "stream=5"),
+        (TRADE.replace(b'"btcusdt@trade"', b"5"), RejectReason.WRONG_TYPE, "stream=5"),
         (b'{"stream":"btcusdt@trade","data":7}', RejectReason.WRONG_TYPE, "data=7"),
         (b'{"e":5}', RejectReason.WRONG_TYPE, "e=5"),
         (with_fields(TRADE, t=...), RejectReason.MISSING_FIELD, "trade has no field t"),
@@ -273,6 +274,13 @@ def test_changed_type_is_drift_and_a_reject() -> None:
     out = parse(TRADE, with_fields(TRADE, t="6486989273"), with_fields(TRADE, q=...))
     assert out.drift == {"trade.t type_changed": 1, "trade.q vanished": 1}
     assert [reject.reason for reject in out.rejects] == [RejectReason.WRONG_TYPE, RejectReason.MISSING_FIELD]
+
+
+def test_looking_for_drift_does_not_judge_the_first_frame_more_strictly() -> None:
+    odd = TRADE.replace(b'"M":true', b'"M":"\xff"')
+    out = parse(odd, odd, odd)
+    assert trade_rows(out) == [TRADE_ROW] * 3
+    assert not out.rejects
 
 
 def test_lasting_drift_is_found_within_64_frames_of_its_start() -> None:

@@ -209,6 +209,13 @@ def test_new_field_is_drift_while_the_trade_is_still_read() -> None:
     assert out.drift == {"match.venue_fee appeared": 1}
 
 
+def test_looking_for_drift_does_not_judge_the_first_frame_more_strictly() -> None:
+    odd = MATCH.replace(b"74bb6ee9", b"\xff\xfe")
+    out = parse(odd, odd, odd)
+    assert len(out.trades) == 3
+    assert not out.rejects
+
+
 def test_subscription_is_one_frame_for_all_channels() -> None:
     (frame,) = CoinbaseFeed().subscribe(["BTC-USD", "ETH-USD"])
     assert json.loads(frame) == {
