@@ -1,0 +1,180 @@
+"""``tickwire cat`` on records of every section."""
+
+import base64
+import io
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tickwire.columns import QuoteRows, Side, TradeFlag, TradeRows
+from tickwire.envelope import encode
+from tickwire.records import (
+    Bar,
+    Gap,
+    Header,
+    Heartbeat,
+    Notice,
+    Progress,
+    Quarantined,
+    Record,
+    RecordKind,
+)
+from tickwire.symbols import Instrument
+
+Tickwire = Callable[..., Any]
+
+BTC = Instrument("kraken", "BTC-USD", 8, 8)
+NOW = 1783465205562702001
+
+
+def record() -> Record:
+    trades = TradeRows()
+    quotes = QuoteRows()
+    for trade_id in range(1, 31):
+        trades.append(
+            BTC,
+            trade_id=trade_id,
+            price=6350160000000,
+            size=185211,
+            side=Side.SELL,
+            exchange_time=NOW,
+            receive_time=NOW + 1,
+            flags=TradeFlag.SNAPSHOT | TradeFlag.PRICE_ANOMALY,
+        )
+    quotes.append(
+        BTC,
+        bid_price=1,
+        bid_size=2,
+        ask_price=3,
+        ask_size=4,
+        update_id=5,
+        exchange_time=NOW,
+        receive_time=NOW,
+    )
+    return Record(
+        header=Header(RecordKind.CLEAN, 3, 7, "495", NOW, (("ingestor", NOW), ("validator", NOW + 12_345_678))),
+        trades=trades.batch(),
+        quotes=quotes.batch(),
+        heartbeats=(Heartbeat("coinbase", "BTC-USD", 9, NOW, NOW),),
+        notices=(Notice("kraken", "venue_status", "system online", 1, NOW),),
+        quarantined=(Quarantined("k", "kraken", "BTC-USD", 1, "price", "price 0", "0", "1", 1, NOW, NOW),),
+        gaps=(Gap("kraken", "BTC-USD", 31, 33, "id_jump", NOW),),
+        progress=(Progress("kraken", "BTC-USD", 1, 40, 30, 0, 0, 0, 10, ((31, 33), (34, 40)), NOW),),
+        bars=(
+            Bar(
+                "kraken",
+                "BTC-USD",
+                1,
+                NOW,
+                8,
+                8,
+                100000000,
+                200000000,
+                1,
+                5,
+                7,
+                3,
+                Decimal("1E-16"),
+                2,
+                1,
+                2,
+                1,
+                True,
+                NOW,
+            ),
+        ),
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "record"
+    path.write_bytes(encode(record()))
+    return path
+
+
+def test_json_has_every_section_with_decimals_as_text(tickwire: Tickwire, path: Path) -> None:
+    content = tickwire("cat", path, "--json").json
+    assert content["header"] == {
+        "kind": "clean",
+        "partition": 3,
+        "counter": 7,
+        "source": "495",
+        "created": NOW,
+        "hops": [{"stage": "ingestor", "time": NOW}, {"stage": "validator", "time": NOW + 12_345_678}],
+    }
+    assert len(content["trades"]) == 30
+    assert content["trades"][0] == {
+        "venue": "kraken",
+        "symbol": "BTC-USD",
+        "trade_id": 1,
+        "price": "63501.60000000",
+        "size": "0.00185211",
+        "side": "sell",
+        "exchange_time": NOW,
+        "receive_time": NOW + 1,
+        "flags": ["snapshot", "price_anomaly"],
+    }
+    assert content["quotes"][0]["ask_price"] == "0.00000003"
+    assert content["heartbeats"][0]["last_trade_id"] == 9
+    assert content["notices"][0]["text"] == "system online"
+    assert content["quarantined"][0]["rule"] == "price"
+    assert content["gaps"][0]["last"] == 33
+    assert content["progress"][0]["missing_ranges"] == [[31, 33], [34, 40]]
+    bar = content["bars"][0]
+    assert (bar["open"], bar["buy_volume"], bar["notional"]) == ("1.00000000", "0.00000003", "0.0000000000000001")
+
+
+def test_text_shows_a_few_rows_of_each_section(tickwire: Tickwire, path: Path) -> None:
+    lines = tickwire("cat", path).out.splitlines()
+    assert lines[0].startswith("clean record, partition 3, counter 7, made from 495, ")
+    assert "passed  2026-07-07T23:00:05.575047679Z  validator  (+12.346 ms)" in lines
+    assert "trades: 30" in lines
+    assert "  … 10 more" in lines
+    assert sum("63501.60000000" in line for line in lines) == 20
+    assert any("31-33 34-40" in line for line in lines)
+
+
+def test_limit_zero_shows_all(tickwire: Tickwire, path: Path) -> None:
+    assert tickwire("cat", path, "--limit", "0").out.count("63501.60000000") == 30
+
+
+@pytest.mark.parametrize(
+    "wrap", [bytes, base64.b64encode, base64.encodebytes, lambda data: b'"' + base64.b64encode(data) + b'"\n']
+)
+def test_bytes_and_base64_from_standard_input(
+    tickwire: Tickwire, path: Path, monkeypatch: pytest.MonkeyPatch, wrap: Callable[[bytes], bytes]
+) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(wrap(path.read_bytes())))
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert tickwire("cat", "-", "--json").json["header"]["counter"] == 7
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: data[:-1], "checksum does not match"),
+        (lambda data: b"", "0 bytes are too few for a record"),
+        (lambda data: b"hello, this is no record", "not a readable record"),
+        (lambda data: data[:4] + b"\x09" + data[5:], "record version 9; this code reads version 1"),
+        (lambda data: base64.b64encode(data)[:-8], "checksum does not match"),
+    ],
+)
+def test_damaged_record_is_one_sentence(
+    tickwire: Tickwire, path: Path, damage: Callable[[bytes], bytes], words: str
+) -> None:
+    path.write_bytes(damage(path.read_bytes()))
+    outcome = tickwire("cat", path)
+    assert outcome.code == 1
+    assert words in outcome.err
+    assert outcome.err.startswith(f"tickwire cat: {path}: not a readable record: ")
+    assert outcome.err.count("\n") == 1
+    assert outcome.out == ""
+
+
+def test_missing_record_is_named(tickwire: Tickwire, tmp_path: Path) -> None:
+    outcome = tickwire("cat", tmp_path / "nowhere")
+    assert (outcome.code, outcome.err) == (1, f"tickwire cat: {tmp_path / 'nowhere'}: No such file or directory\n")
