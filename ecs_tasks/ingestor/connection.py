@@ -121,7 +121,9 @@ class Connection:
             for session in sessions:
                 session.say_goodbye()
             if sessions:
-                await asyncio.wait([session.ended for session in sessions], timeout=seconds)
+                _, unanswered = await asyncio.wait([session.ended for session in sessions], timeout=seconds)
+                if unanswered:
+                    log(logging.WARNING, "the venue did not answer the close frame", feed=self.feed.name)
         for session in sessions:
             session.abort("stopped")
             self._hooks.hand_over(self, session)

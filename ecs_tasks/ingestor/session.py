@@ -63,7 +63,9 @@ class Session(WSListener):
             # Not left to picows, which would answer without letting us count the frame as life.
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
-            transport.send_close()
+            if not transport.is_close_frame_sent:
+                # Not left to picows' default, which would send the code 0 that no one may send.
+                transport.send_close(WSCloseCode.OK)
             transport.disconnect()
 
     def send(self, frame: bytes) -> None:
