@@ -10,7 +10,7 @@ from zlib import crc32
 
 import msgspec
 
-from tickwire.decimals import parse_fixed
+from tickwire.venues.frames import read_fixed
 
 CHECKED_LEVELS = 10
 _DEPTHS = (10, 25, 100, 500, 1000)
@@ -38,8 +38,8 @@ class Book:
 
         Raises
         ------
-        InexactDecimal
-            If a price is no decimal of ``price_scale`` places.
+        UnreadableFrame
+            BAD_NUMBER, if a price is no decimal of ``price_scale`` places.
         """
         self._price_scale = price_scale
         self._bids = _BookSide(-1)
@@ -54,14 +54,14 @@ class Book:
 
         Raises
         ------
-        InexactDecimal
-            If a price is no decimal of the symbol's scale; the book is then half changed and
-            must be thrown away.
+        UnreadableFrame
+            BAD_NUMBER, if a price is no decimal of the symbol's scale; the book is then half changed
+            and must be thrown away.
         """
         for side, levels in ((self._bids, bids), (self._asks, asks)):
             for level in levels:
                 price = bytes(level.price)
-                side.set(parse_fixed(price.decode("latin-1"), self._price_scale), price, bytes(level.qty))
+                side.set(read_fixed(price.decode("latin-1"), self._price_scale, "price"), price, bytes(level.qty))
             side.cut(self._depth)
 
     def checksum(self) -> int:

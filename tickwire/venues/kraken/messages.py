@@ -7,14 +7,15 @@ wire, since ``0.00100000`` is not ``0.001`` to the book's checksum, and no float
 import msgspec
 
 from tickwire.venues.drift import JsonTypes
+from tickwire.venues.frames import Int64
 from tickwire.venues.kraken.book import Level
 
 ABSENT = msgspec.Raw()
 """What a Raw field that did not come holds: no bytes."""
 
 
-class Message(msgspec.Struct):
-    """What every message may have at its top; ``data`` and ``result`` are read by channel."""
+class Envelope(msgspec.Struct):
+    """What every message may have at its top."""
 
     channel: str | None = None
     type: str | None = None
@@ -22,6 +23,11 @@ class Message(msgspec.Struct):
     success: bool | None = None
     error: str | None = None
     symbol: str | None = None
+
+
+class Message(Envelope):
+    """A message whose ``data`` and ``result`` are read later, by channel and method."""
+
     data: msgspec.Raw = ABSENT
     result: msgspec.Raw = ABSENT
 
@@ -33,7 +39,7 @@ class TradeRow(msgspec.Struct):
     side: str
     price: msgspec.Raw
     qty: msgspec.Raw
-    trade_id: int
+    trade_id: Int64
     timestamp: str
 
 
@@ -76,8 +82,6 @@ class SubscribeResult(msgspec.Struct):
 
 
 _NUMBER = (int, float)
-
-MESSAGE_FIELDS: dict[str, JsonTypes] = {"channel": str, "type": str, "data": list}
 
 EXPECTED: dict[str, dict[str, JsonTypes]] = {
     "trade": {

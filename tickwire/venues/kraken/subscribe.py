@@ -4,20 +4,18 @@ from collections.abc import Sequence
 
 import msgspec
 
-from tickwire.venues.kraken.symbols import native_symbol
-
 BOOK_DEPTH = 10
 """The checksum covers ten levels, so deeper books prove nothing more."""
 
 PING = b'{"method":"ping"}'
 
 
-def subscribe_frames(symbols: Sequence[str]) -> list[bytes]:
+def subscribe_frames(native_symbols: Sequence[str]) -> list[bytes]:
     """Give one frame a channel: trade, ticker on every change of the best bid or offer, book.
 
     ``snapshot`` is always said, as Kraken's pages disagree on trade's default.
     """
-    native = [native_symbol(symbol) for symbol in symbols]
+    native = list(native_symbols)
     channels: list[dict[str, object]] = [
         {"channel": "trade", "symbol": native, "snapshot": True},
         {"channel": "ticker", "symbol": native, "event_trigger": "bbo", "snapshot": True},
@@ -29,9 +27,9 @@ def subscribe_frames(symbols: Sequence[str]) -> list[bytes]:
     ]
 
 
-def resubscribe_book_frames(symbol: str) -> list[bytes]:
+def resubscribe_book_frames(native_symbol: str) -> list[bytes]:
     """Give the frames that fetch a new snapshot of one book after its checksum failed."""
-    params = {"channel": "book", "symbol": [native_symbol(symbol)], "depth": BOOK_DEPTH}
+    params = {"channel": "book", "symbol": [native_symbol], "depth": BOOK_DEPTH}
     return [
         msgspec.json.encode({"method": "unsubscribe", "params": params}),
         msgspec.json.encode({"method": "subscribe", "params": params | {"snapshot": True}}),

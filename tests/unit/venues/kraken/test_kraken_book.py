@@ -50,7 +50,7 @@ def test_one_altered_digit_fails_the_checksum_and_drops_the_book_until_a_snapsho
     assert [status.text for status in out.statuses] == [
         "book BTC/USD failed its checksum and is dropped: resubscribe for a new snapshot"
     ]
-    assert out.ignored == {"book_without_snapshot": 1}
+    assert out.ignored == {"book without snapshot": 1}
 
     healed = parse(feed, SNAPSHOT, UPDATE_THAT_CHANGES_NOTHING)
     assert healed.ignored == {"book": 2}
@@ -64,7 +64,7 @@ def test_trailing_zeros_count_in_the_checksum() -> None:
 
 def test_update_of_a_book_never_seen_is_counted_not_checked() -> None:
     out = parse(KrakenFeed(), UPDATE_OF_UNKNOWN)
-    assert out.ignored == {"book_without_snapshot": 1}
+    assert out.ignored == {"book without snapshot": 1}
     assert out.checksum_failures == 0
 
 
@@ -72,7 +72,7 @@ def test_reconnecting_forgets_the_books() -> None:
     feed = KrakenFeed()
     parse(feed, SNAPSHOT)
     feed.reconnected()
-    assert parse(feed, UPDATE_THAT_CHANGES_NOTHING).ignored == {"book_without_snapshot": 1}
+    assert parse(feed, UPDATE_THAT_CHANGES_NOTHING).ignored == {"book without snapshot": 1}
 
 
 def test_book_with_an_unreadable_level_is_rejected_and_dropped() -> None:
@@ -81,7 +81,7 @@ def test_book_with_an_unreadable_level_is_rejected_and_dropped() -> None:
     broken = UPDATE_THAT_CHANGES_NOTHING.replace(b'"asks":[]', b'"asks":[{"price":"x","qty":1.0}]')
     out = parse(feed, broken, UPDATE_THAT_CHANGES_NOTHING)
     assert [reject.reason for reject in out.rejects] == [RejectReason.BAD_NUMBER]
-    assert out.ignored == {"book_without_snapshot": 1}
+    assert out.ignored == {"book without snapshot": 1}
 
 
 def test_deleting_a_level_that_is_not_there_changes_nothing() -> None:

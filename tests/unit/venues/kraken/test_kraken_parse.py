@@ -106,9 +106,9 @@ def test_ticker_of_old_sessions_without_time_takes_the_receive_time() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "counted"),
     [
-        (b'"bid":0.10025', b'"bid":0', "ticker_without_prices"),
-        (b'"ask":0.10036', b'"ask":0.00000', "ticker_without_prices"),
-        (b"2026-07-07T23:00:05.562702Z", b"1970-01-01T00:00:00.000000Z", "ticker_without_time"),
+        (b'"bid":0.10025', b'"bid":0', "ticker without quote"),
+        (b'"ask":0.10036', b'"ask":0.00000', "ticker without quote"),
+        (b"2026-07-07T23:00:05.562702Z", b"1970-01-01T00:00:00.000000Z", "ticker without time"),
     ],
 )
 def test_ticker_of_a_pair_that_nobody_quotes_is_counted_and_not_emitted(old: bytes, new: bytes, counted: str) -> None:
@@ -188,7 +188,7 @@ def test_message_that_carries_nothing_is_counted(frame: bytes, counted: str) -> 
         (TRADES[:-5], RejectReason.NOT_JSON),
         (b"\xff\xfe", RejectReason.NOT_JSON),
         (b'{"channel":"\xff"}', RejectReason.NOT_JSON),
-        (b"[" * 100_000, RejectReason.NOT_AN_OBJECT),
+        (b"[" * 100_000, RejectReason.NOT_JSON),
         (b'{"a":' * 100_000, RejectReason.NOT_JSON),
         (b"[1,2]", RejectReason.NOT_AN_OBJECT),
         (b"null", RejectReason.NOT_AN_OBJECT),
@@ -219,7 +219,6 @@ def test_unreadable_frame_is_kept_with_its_reason(frame: bytes, reason: RejectRe
         (b'"price":63501.6,', b"", RejectReason.MISSING_FIELD),
         (b'"trade_id":103436769', b'"trade_id":"103436769"', RejectReason.WRONG_TYPE),
         (b'"trade_id":103436769', b'"trade_id":9223372036854775808', RejectReason.BAD_NUMBER),
-        (b'"trade_id":103436769', b'"trade_id":-1', RejectReason.BAD_NUMBER),
         (b"2026-07-07T23:00:05.562702Z", b"yesterday", RejectReason.BAD_TIME),
         (b"2026-07-07T23:00:05.562702Z", b"0001-01-01T00:00:00.000000Z", RejectReason.BAD_TIME),
         (b"BTC/USD", b"BTC:USD", RejectReason.UNKNOWN_SYMBOL),
@@ -237,11 +236,13 @@ def test_one_unreadable_trade_rejects_the_frame_and_keeps_the_other_trade(
 def test_frame_with_several_unreadable_trades_is_one_reject() -> None:
     out = parse(TRADES.replace(b"63501.6", b"0x"), TRADES.replace(b"BTC/USD", b"??"))
     assert [reject.reason for reject in out.rejects] == [RejectReason.NOT_JSON, RejectReason.UNKNOWN_SYMBOL]
-    assert out.rejects[1].detail.endswith("(and 1 more)")
+    assert out.rejects[1].detail.endswith("(2 unreadable rows)")
 
 
-def test_negative_price_is_a_row_for_the_rules_not_an_unreadable_frame() -> None:
-    assert parse(replaced(TRADES, b'"price":63501.6', b'"price":-63501.6')).trades.batch().price[0] == -6350160000000
+def test_negative_price_and_id_are_a_row_for_the_rules_not_an_unreadable_frame() -> None:
+    frame = replaced(TRADES, b'"price":63501.6', b'"price":-63501.6')
+    batch = parse(replaced(frame, b'"trade_id":103436769', b'"trade_id":-1')).trades.batch()
+    assert (batch.price[0], batch.trade_id[0]) == (-6350160000000, -1)
 
 
 @pytest.mark.parametrize(

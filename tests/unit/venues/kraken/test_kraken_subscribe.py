@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from tickwire.errors import UnknownSymbol
 from tickwire.venues.kraken import KrakenFeed
 from tickwire.venues.kraken.subscribe import resubscribe_book_frames
 
@@ -32,7 +35,7 @@ def test_subscribe_names_three_channels_in_krakens_symbols() -> None:
 
 
 def test_book_is_resubscribed_by_leaving_and_joining() -> None:
-    leave, join = map(json.loads, resubscribe_book_frames("BTC-USD"))
+    leave, join = map(json.loads, resubscribe_book_frames("BTC/USD"))
     assert leave == {"method": "unsubscribe", "params": {"channel": "book", "symbol": ["BTC/USD"], "depth": 10}}
     assert join["params"] == {"channel": "book", "symbol": ["BTC/USD"], "depth": 10, "snapshot": True}
 
@@ -44,3 +47,8 @@ def test_connection_is_at_v2_and_pinged() -> None:
     assert json.loads(feed.liveness.ping_payload) == {"method": "ping"}
     # Heartbeats are a second apart, at most 1.2 s as recorded.
     assert feed.liveness.silence_seconds >= 5
+
+
+def test_symbol_that_is_not_canonical_is_refused() -> None:
+    with pytest.raises(UnknownSymbol):
+        KrakenFeed().subscribe(["BTC/USD"])
