@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from local.accounting import SymbolBooks, audit, hop_latencies, quantiles
 from tickwire import envelope
 from tickwire.intervals import IntervalSet
@@ -91,10 +93,7 @@ def _progress(database: Any) -> dict[str, Progress]:
         "SELECT venue, symbol, first_id, last_id, accepted, duplicates, quarantined, quarantined_ids, missing,"
         " missing_ranges, time_ns FROM progress"
     )
-    return {
-        f"{totals[0]}:{totals[1]}": Progress(*totals, tuple((first, last) for first, last in ranges), time)
-        for *totals, ranges, time in rows
-    }
+    return {f"{row[0]}:{row[1]}": msgspec.convert(row, Progress) for row in rows}
 
 
 def _quarantined(database: Any) -> tuple[dict[str, int], dict[str, list[int]]]:

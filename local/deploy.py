@@ -28,6 +28,7 @@ _INPUTS = ("cdk", "cdk.json", "tickwire/venues/registry.py")
 _SOURCE_PACKAGES = ("tickwire", "lambdas")
 _BUCKET = "tickwire-local-deployment"
 _MINIMUM_NODE = 20
+_EXECUTE_API = "_aws/execute-api"
 _MAPPING_OUTPUT = "LocalMapping"
 _STAMP = ".complete"
 # CloudFormation takes a template of this many bytes in the call itself, a larger one from S3.
@@ -59,7 +60,8 @@ class Assembly:
 class Deployment:
     """What was created.
 
-    ``outputs`` are those of all stacks together; ``functions`` gives the deployed name of each
+    ``outputs`` are those of all stacks together, as AWS would give them; ``websocket_url`` is where the
+    emulator serves the screens; ``functions`` gives the deployed name of each
     folder of ``lambdas/``; ``event_source_mappings`` are the Kinesis mappings that something else
     must run; ``left_out`` gives, by stack, what was not created.
     """
@@ -68,6 +70,7 @@ class Deployment:
     functions: Mapping[str, str]
     event_source_mappings: tuple[EventSourceMapping, ...]
     left_out: Mapping[str, tuple[LeftOut, ...]]
+    websocket_url: str
     seconds: float
 
 
@@ -137,7 +140,7 @@ def deploy(assembly: Path, *, endpoint_url: str, overrides: Mapping[str, str] | 
             template,
             code=code,
             overrides={**_DEFAULT_OVERRIDES, "AWS_ENDPOINT_URL": endpoint_url, **(overrides or {})},
-            execute_api_url=f"{endpoint_url}/_aws/execute-api",
+            execute_api_url=f"{endpoint_url}/{_EXECUTE_API}",
         )
         if rewritten.left_out:
             left_out[stack] = rewritten.left_out
@@ -152,6 +155,7 @@ def deploy(assembly: Path, *, endpoint_url: str, overrides: Mapping[str, str] | 
         functions={_folder_name(name): value for name, value in outputs.items() if name.endswith("Function")},
         event_source_mappings=tuple(mappings),
         left_out=left_out,
+        websocket_url=_websocket_url(endpoint_url, outputs),
         seconds=time.monotonic() - started,
     )
 
@@ -305,6 +309,11 @@ def _failure(stack: str, described: Mapping[str, Any], clients: _Clients) -> str
     ]
     reason = described.get("StackStatusReason", "")
     return "\n".join([f"stack {stack} ended as {described['StackStatus']}. {reason}".rstrip(), *failed])
+
+
+def _websocket_url(endpoint_url: str, outputs: Mapping[str, str]) -> str:
+    host = endpoint_url.removeprefix("http://")
+    return f"ws://{host}/{_EXECUTE_API}/{outputs['WebSocketApiId']}/{outputs['WebSocketStage']}"
 
 
 def _folder_name(output: str) -> str:

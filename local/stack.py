@@ -208,6 +208,7 @@ class LocalStack:
             "TICKWIRE_PARTITIONS": str(PARTITIONS),
             "TICKWIRE_STATE_URL": self.valkey.url,
             "TICKWIRE_DATABASE_URL": self.postgres.url,
+            "TICKWIRE_DATABASE_IAM": "false",
             "POWERTOOLS_TRACE_DISABLED": "1",
             "POWERTOOLS_LOG_LEVEL": "WARNING",
         }

@@ -51,13 +51,11 @@ class Recording:
         self.topics: set[str] = set()
         symbols: dict[str, None] = {}
         self.frames = self.trades = 0
-        self.has_beats = False
         for _, recorded, _ in self.read():
             self.frames += 1
             self.topics.update(recorded.topics)
             symbols.update(dict.fromkeys(recorded.symbols))
             self.trades += sum(last - first + 1 for _, first, last in recorded.trades)
-            self.has_beats |= recorded.beat
         self.topics.discard(EVERYONE)
         self.symbols = tuple(symbols)
 
@@ -158,9 +156,11 @@ class Player:
     def _publish(self, floor: "Floor", outgoing: Outgoing, recorded: Recorded, time: int | None) -> None:
         floor.publish(self.recording.feed, [outgoing])
         self.played += 1
-        ids = floor.protocols[self.recording.feed].desk.recorded_ids
+        desk = floor.protocols[self.recording.feed].desk
         for symbol, _, last in recorded.trades:
-            ids[symbol] = max(last, ids.get(symbol, 0))
+            desk.recorded_ids[symbol] = max(last, desk.recorded_ids.get(symbol, 0))
+        if recorded.beat:
+            desk.beat_replayed = floor.now()
         self._sent.append((outgoing, recorded, time))
         while self._sent and self._sent[0][0].written:
             self._sent.popleft()
@@ -229,18 +229,10 @@ class ReplaySource(Source):
         for feed in dict.fromkeys(recording.feed for recording in recordings):
             mine = [recording for recording in recordings if recording.feed == feed]
             symbols = dict.fromkeys(symbol for recording in mine for symbol in recording.symbols)
-            beats = not any(recording.has_beats for recording in mine)
-            self.desks[feed] = Desk(dict.fromkeys(symbols, None), beats=beats)
+            self.desks[feed] = Desk(dict.fromkeys(symbols, None))
 
     async def run(self, floor: "Floor") -> None:
-        await asyncio.gather(*(self._play(player, floor) for player in self.players))
-
-    async def _play(self, player: Player, floor: "Floor") -> None:
-        await player.play(floor)
-        feed = player.recording.feed
-        # From here on nothing else shows that the connection lives.
-        if all(other.finished for other in self.players if other.recording.feed == feed):
-            self.desks[feed].beats = True
+        await asyncio.gather(*(player.play(floor) for player in self.players))
 
     def stop(self) -> None:
         for player in self.players:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +31,12 @@ class Address:
 class Exchange:
     """A running exchange over one source; :meth:`start` it, and :meth:`close` it."""
 
-    def __init__(self, source: Source, address: Address | None = None) -> None:
+    def __init__(
+        self, source: Source, address: Address | None = None, *, clock: Callable[[], int] | None = None
+    ) -> None:
+        """Take a source, where to listen, and a clock in ns UTC (default: the steady one)."""
         self.source = source
-        self.floor = Floor(source, steady_clock())
+        self.floor = Floor(source, clock or steady_clock())
         self.finished = False
         self._address = address or Address()
         self._runner: web.AppRunner | None = None

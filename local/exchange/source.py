@@ -72,6 +72,11 @@ class SimulatorSource(Source):
             for feed, venue in FEED_VENUES.items()
         }
 
+    @property
+    def time(self) -> int:
+        """How far the market is simulated, ns UTC."""
+        return self._simulator.time
+
     async def run(self, floor: "Floor") -> None:
         while not self._stopped.is_set():
             # The venues' clock is the wall's: times in frames are now.

@@ -170,7 +170,7 @@ class CoinbaseProtocol(FeedProtocol):
                 yield Outgoing(ticker_body(event, cause.fills[-1], cause.side, cause.time), (topic,))
 
     def beat(self, now: int, interest: AbstractSet[str]) -> list[Outgoing]:
-        if not self.desk.beats:
+        if not self.desk.beats_itself(now):
             return []
         second = rfc3339(now // 1_000_000_000 * 1_000_000_000)
         beats = []

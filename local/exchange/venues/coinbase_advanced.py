@@ -151,7 +151,7 @@ class CoinbaseAdvancedProtocol(FeedProtocol):
                 yield Outgoing(head, (topic,), tail=tail)
 
     def beat(self, now: int, interest: AbstractSet[str]) -> list[Outgoing]:
-        if not self.desk.beats:
+        if not self.desk.beats_itself(now):
             return []
         self._beats += 1
         date, _, clock = format_rfc3339(now).rstrip("Z").partition("T")

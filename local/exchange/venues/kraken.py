@@ -191,7 +191,7 @@ class KrakenProtocol(FeedProtocol):
                 yield Outgoing(_message("book", "update", row), (topic,))
 
     def beat(self, now: int, interest: AbstractSet[str]) -> list[Outgoing]:
-        return [Outgoing(b'{"channel":"heartbeat"}', (EVERYONE,))] if self.desk.beats else []
+        return [Outgoing(b'{"channel":"heartbeat"}', (EVERYONE,))] if self.desk.beats_itself(now) else []
 
     def describe(self, frame: bytes) -> Recorded | None:
         try:

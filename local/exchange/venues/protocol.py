@@ -13,6 +13,9 @@ from tickwire.errors import TickwireError
 EVERYONE = ""
 """Topic of frames that go to every connection that has subscribed to anything."""
 
+_BEAT_PATIENCE = 1_500_000_000
+"""ns; venues beat once a second."""
+
 TradeRange = tuple[str, int, int]
 """(canonical symbol, first id, last id), inclusive."""
 
@@ -67,18 +70,22 @@ class Desk:
     Attributes
     ----------
     markets : by canonical symbol; None for a symbol of a recording, which has no state to show
-    beats : whether the server makes the venue's heartbeats itself
+    beat_replayed : ns UTC when a recorded heartbeat was sent last
     recorded_ids : newest trade id sent from recordings, by canonical symbol
     """
 
     markets: Mapping[str, Market | None]
-    beats: bool = True
+    beat_replayed: int = 0
     recorded_ids: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_recorded(self) -> bool:
         """Whether the symbols are those of recordings."""
         return not any(market is not None for market in self.markets.values())
+
+    def beats_itself(self, now: int) -> bool:
+        """Whether the venue's heartbeats must be made, as no recorded one was sent for a while."""
+        return now - self.beat_replayed > _BEAT_PATIENCE
 
     def last_trade_id(self, symbol: str) -> int:
         """Give the newest trade's id, or 0 where there is none."""

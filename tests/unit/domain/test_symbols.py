@@ -9,23 +9,12 @@ from tickwire.symbols import Instrument, canonical_symbol, instrument
 @pytest.mark.parametrize(
     ("native", "canonical"),
     [
-        ("BTCUSDT", "BTC-USDT"),
         ("BTC/USD", "BTC-USD"),
         ("BTC-USD", "BTC-USD"),
         ("XBT/USD", "BTC-USD"),
-        ("XBTUSD", "BTC-USD"),
         ("XDG/EUR", "DOGE-EUR"),
         ("ETH/XBT", "ETH-BTC"),
-        ("ETHBTC", "ETH-BTC"),
-        ("BTCFDUSD", "BTC-FDUSD"),
-        ("USDCUSDT", "USDC-USDT"),
-        ("TUSDUSDT", "TUSD-USDT"),
-        ("USDTTRY", "USDT-TRY"),
-        ("1000SATSUSDT", "1000SATS-USDT"),
-        ("BTCUSD1", "BTC-USD1"),
-        ("BTCU", "BTC-U"),
         ("BTC-U", "BTC-U"),
-        ("UUSDT", "U-USDT"),
     ],
 )
 def test_a_venues_name_becomes_base_and_quote(native, canonical):
@@ -34,7 +23,7 @@ def test_a_venues_name_becomes_base_and_quote(native, canonical):
 
 
 @pytest.mark.parametrize(
-    "native", ["", "USDT", "BTC", "btcusdt", "BTC--USD", "BTC/", "/USD", "ÅBTC-USD", "BTC-USD\n", "ABCDEFG"]
+    "native", ["", "USDT", "BTC", "BTCUSDT", "btcusdt", "BTC--USD", "BTC/", "/USD", "ÅBTC-USD", "BTC-USD\n", "ABCDEFG"]
 )
 def test_what_names_no_pair_is_refused(native):
     with pytest.raises(UnknownSymbol):
@@ -45,6 +34,6 @@ def test_ordinary_pairs_have_eight_places():
     assert instrument("kraken", "XBT/USD") == Instrument("kraken", "BTC-USD", 8, 8)
 
 
-@pytest.mark.parametrize("native", ["SHIBUSDT", "1000SATSUSDT", "PEPE/USD"])
+@pytest.mark.parametrize("native", ["SHIB-USDT", "1000SATS-USDT", "PEPE/USD"])
 def test_coins_of_large_supply_have_finer_prices_and_coarser_sizes(native):
     assert instrument("binance", native)[2:] == (14, 5)
