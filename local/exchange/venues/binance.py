@@ -12,9 +12,10 @@ from local.exchange.events import BookChange, Event, Execution, Fill, QuoteChang
 from local.exchange.venues.protocol import UNREADABLE, FeedProtocol, Outgoing, Recorded, Session, UnknownPath
 from tickwire.columns import Side
 from tickwire.decimals import format_fixed
-from tickwire.errors import UnknownSymbol, UnreadableTime
-from tickwire.symbols import canonical_symbol
+from tickwire.errors import UnreadableTime
 from tickwire.timestamps import from_epoch
+from tickwire.venues.binance.symbols import instrument_of
+from tickwire.venues.frames import UnreadableFrame
 
 PLACES = 8
 """Binance writes every price and size with eight places."""
@@ -132,9 +133,9 @@ class BinanceProtocol(FeedProtocol):
                 return None if message.result is not msgspec.UNSET else UNREADABLE
             stream = message.stream or _stream_of(data)
             match = _STREAM.match(stream)
-            symbol = canonical_symbol(match.group(1).upper()) if match else None
+            symbol = instrument_of(self.venue, match.group(1).upper()).symbol if match else None
             time = from_epoch(data.event_time) if data.event_time else None
-        except (msgspec.DecodeError, UnknownSymbol, UnreadableTime):
+        except (msgspec.DecodeError, UnreadableFrame, UnreadableTime):
             return UNREADABLE
         if symbol is None:
             return UNREADABLE
