@@ -10,9 +10,9 @@ import botocore.session
 from botocore.config import Config
 
 
-def aws_client(service: str, *, config: Config) -> Any:
-    """Make a client of a service (``kinesis``, ``sqs``, ``dynamodb``, …)."""
-    return _session().create_client(service, config=config)
+def aws_client(service: str, *, config: Config, endpoint_url: str | None = None) -> Any:
+    """Make a client of a service (``kinesis``, ``sqs``, ``dynamodb``, …), at its own endpoint unless one is given."""
+    return _session().create_client(service, config=config, endpoint_url=endpoint_url)
 
 
 @cache

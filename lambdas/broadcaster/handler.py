@@ -1,0 +1,93 @@
+"""market-events → the WebSocket clients and the last values. Never fails a batch: see broadcast.py."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from botocore.config import Config
+
+from lambdas.broadcaster.broadcast import Broadcast, BroadcastCounts
+from lambdas.broadcaster.last_values_table import LastValuesTable
+from lambdas.broadcaster.outbox import Outbox
+from lambdas.broadcaster.subscribers import Subscribers
+from lambdas.delivery.aws import aws_client
+from lambdas.delivery.event import BatchResponse, failed
+from lambdas.delivery.settings import read_settings
+from lambdas.delivery.stage_metrics import NAMESPACE
+from lambdas.websocket.connections import Connections
+from lambdas.websocket.posts import POST_CONFIG
+
+THREADS = 16
+
+
+class FunctionSettings(msgspec.Struct, frozen=True):
+    """The function's environment."""
+
+    connections_table: str
+    subscriptions_table: str
+    last_values_table: str
+    websocket_endpoint: str
+
+
+logger = Logger()
+metrics = Metrics(namespace=NAMESPACE)
+tracer = Tracer(patch_modules=["botocore"])
+
+
+def new_broadcast(settings: FunctionSettings) -> Broadcast:
+    """Put the broadcast between its tables and the clients."""
+    pool = ThreadPoolExecutor(THREADS)
+    dynamodb = aws_client(
+        "dynamodb", config=Config(connect_timeout=1, read_timeout=2, max_pool_connections=THREADS + 1)
+    )
+    subscribers = Subscribers(dynamodb, settings.subscriptions_table, pool=pool)
+    connections = Connections(
+        dynamodb,
+        connections_table=settings.connections_table,
+        subscriptions_table=settings.subscriptions_table,
+        pool=pool,
+    )
+    posts = aws_client("apigatewaymanagementapi", config=POST_CONFIG, endpoint_url=settings.websocket_endpoint)
+    return Broadcast(
+        subscribers,
+        Outbox(posts, subscribers, connections, pool=pool),
+        LastValuesTable(dynamodb, settings.last_values_table, pool=pool),
+    )
+
+
+broadcast = new_broadcast(read_settings(FunctionSettings))
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: Any) -> BatchResponse:
+    """Broadcast the records of a market-events event."""
+    try:
+        _publish(broadcast.run(event))
+    except Exception:
+        # Retrying would hold up every screen behind what one record does to this code.
+        logger.exception("broadcast failed")
+        metrics.add_metric(name="BroadcastsFailed", unit=MetricUnit.Count, value=1)
+    return failed([])
+
+
+def _publish(counts: BroadcastCounts) -> None:
+    for name, value in (
+        ("Records", counts.records),
+        ("Values", counts.values),
+        ("MessagesPosted", counts.messages),
+        ("RowsStored", counts.rows_stored),
+    ):
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    metrics.add_metric(name="IteratorAge", unit=MetricUnit.Milliseconds, value=counts.iterator_age_ms)
+    for name, value in (
+        ("RepeatsSkipped", counts.repeats),
+        ("DamagedRecords", counts.damaged),
+        ("MessagesDropped", counts.dropped),
+        ("ConnectionsGone", counts.gone),
+    ):
+        if value:
+            metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

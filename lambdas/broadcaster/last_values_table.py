@@ -1,0 +1,94 @@
+"""The table of last values: written by the broadcaster, read for snapshots by the WebSocket function.
+
+Rows are ``item`` (``bars.1m#binance:BTC-USDT``), ``at`` (a bar's start in ms, or one of ``values.*_AT``),
+``data`` (a JSON array) and ``expires`` (TTL, s UTC). The row ``bars.1m#*`` at 0 names the topic's symbols.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from time import time
+from typing import Any
+
+import msgspec
+
+from lambdas.broadcaster.last_values import Place, StoredRow
+from lambdas.broadcaster.messages import ANY_SYMBOL, Data, HealthData, TradeData, subscription_key
+from lambdas.websocket.batch import write_batch
+
+SYMBOLS_AT = 0
+_DAY = 86_400
+_LIVES = {"bars.1s": 3_600, "bars.1m": 2 * _DAY}
+_LONGEST_LIFE = 7 * _DAY
+
+_encode = msgspec.json.Encoder().encode
+_DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
+    "trades": msgspec.json.Decoder(list[TradeData]),
+    "health": msgspec.json.Decoder(list[HealthData]),
+}
+_READ_AT_ONCE = 100
+"""BatchGetItem's limit."""
+
+
+class LastValuesTable:
+    """Writes rows in parallel batches; reads back the lists that are continued."""
+
+    def __init__(self, client: Any, table: str, *, pool: Executor, clock: Callable[[], float] = time) -> None:
+        self._client = client
+        self._table = table
+        self._pool = pool
+        self._clock = clock
+        self._named: set[tuple[str, str]] = set()
+
+    def write(self, rows: Sequence[StoredRow]) -> list[Place]:
+        """Store rows; give the places of those that the table did not take."""
+        puts = [(row.place, {"PutRequest": {"Item": self._item(row)}}) for row in rows]
+        return write_batch(self._client, self._table, puts, pool=self._pool)
+
+    def read(self, places: Sequence[Place]) -> dict[Place, Sequence[Data]]:
+        """Give the data stored at each of these places; empty where there is none."""
+        found: dict[Place, Sequence[Data]] = {}
+        for start in range(0, len(places), _READ_AT_ONCE):
+            found |= self._read(places[start : start + _READ_AT_ONCE])
+        return found
+
+    def name_symbols(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Add (topic, symbol) pairs to the rows that name each topic's symbols, once a process."""
+        new: dict[str, list[str]] = {}
+        for topic, symbol in keys:
+            if (topic, symbol) not in self._named:
+                new.setdefault(topic, []).append(symbol)
+        for topic, symbols in new.items():
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(Place(topic, ANY_SYMBOL, SYMBOLS_AT)),
+                UpdateExpression="ADD symbols :symbols SET expires = :expires",
+                ExpressionAttributeValues={
+                    ":symbols": {"SS": symbols},
+                    ":expires": {"N": str(int(self._clock()) + _LONGEST_LIFE)},
+                },
+            )
+            self._named |= {(topic, symbol) for symbol in symbols}
+
+    def _item(self, row: StoredRow) -> dict[str, Any]:
+        life = _LIVES.get(row.place.topic, _LONGEST_LIFE)
+        return {
+            **_key(row.place),
+            "data": {"S": _encode(row.data).decode()},
+            "expires": {"N": str(int(self._clock()) + life)},
+        }
+
+    def _read(self, places: Sequence[Place]) -> dict[Place, Sequence[Data]]:
+        waiting: list[dict[str, Any]] = [_key(place) for place in places]
+        found: dict[Place, Sequence[Data]] = dict.fromkeys(places, ())
+        while waiting:
+            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": waiting}})
+            for item in answer["Responses"].get(self._table, []):
+                topic, _, symbol = item["item"]["S"].partition("#")
+                place = Place(topic, symbol, int(item["at"]["N"]))
+                found[place] = _DECODERS[topic].decode(item["data"]["S"])
+            waiting = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+        return found
+
+
+def _key(place: Place) -> dict[str, dict[str, str]]:
+    return {"item": {"S": subscription_key(place.topic, place.symbol)}, "at": {"N": str(place.at)}}

@@ -1,0 +1,252 @@
+"""What goes over the WebSocket to a client: topics, the shape of each topic's data, whole messages.
+
+Prices, sizes and sums are decimal text, digit for digit; ``start`` and ``time`` of market data are ms
+UTC, ``receive`` and ``sent`` ns UTC. Light on purpose: the WebSocket function imports it too.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+MAX_MESSAGE_BYTES = 100_000
+"""API Gateway takes 128 KiB a message."""
+
+BAR_TOPICS = {1: "bars.1s", 60: "bars.1m"}
+"""The bars that clients can have, by interval in seconds."""
+
+TOPICS = (*BAR_TOPICS.values(), "trades", "quotes", "health")
+ANY_SYMBOL = "*"
+
+Order = tuple[int | str, ...]
+"""Tells the newer of two data of one place, and the same one seen twice."""
+
+
+def subscription_key(topic: str, symbol: str) -> str:
+    """Give the table key of a topic and a wire symbol: ``bars.1m#binance:BTC-USDT``, ``bars.1m#*``."""
+    return f"{topic}#{symbol}"
+
+
+class BarData(msgspec.Struct, frozen=True):
+    """A bar as it stands; a higher ``revision`` of the same ``start`` replaces it."""
+
+    start: int
+    open: str
+    high: str
+    low: str
+    close: str
+    vwap: str
+    volume: str
+    buy_volume: str
+    notional: str
+    trades: int
+    revision: int
+    final: bool
+    receive: int
+
+    @property
+    def order(self) -> Order:
+        """Which of two bars of one start is the newer."""
+        return (self.revision,)
+
+
+class TradeData(msgspec.Struct, frozen=True):
+    """One trade; ``side`` is the aggressor's, ``flags`` are names of :class:`TradeFlag` in lower case."""
+
+    id: int
+    price: str
+    size: str
+    side: str
+    time: int
+    receive: int
+    flags: tuple[str, ...]
+
+    @property
+    def order(self) -> Order:
+        """Trades are told apart and ordered by id."""
+        return (self.id,)
+
+
+class QuoteData(msgspec.Struct, frozen=True):
+    """The best bid and offer."""
+
+    bid: str
+    bid_size: str
+    ask: str
+    ask_size: str
+    time: int
+
+    @property
+    def order(self) -> Order:
+        """Whichever came last wins."""
+        return ()
+
+
+class ProgressData(msgspec.Struct, frozen=True, tag_field="kind", tag="progress"):
+    """The completeness of a symbol: the fields of :class:`tickwire.records.Progress`."""
+
+    venue: str
+    symbol: str
+    first_id: int
+    last_id: int
+    accepted: int
+    duplicates: int
+    quarantined: int
+    quarantined_ids: int
+    missing: int
+    missing_ranges: tuple[tuple[int, int], ...]
+    time: int
+
+    @property
+    def order(self) -> Order:
+        """Whichever came last wins."""
+        return ()
+
+
+class GapData(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):
+    """Missing ids: the fields of :class:`tickwire.records.Gap`."""
+
+    venue: str
+    symbol: str
+    first: int
+    last: int
+    cause: str
+    noticed: int
+
+    @property
+    def order(self) -> Order:
+        """Ordered by when they were noticed."""
+        return (self.noticed, self.first)
+
+
+class QuarantinedData(msgspec.Struct, frozen=True, tag_field="kind", tag="quarantined"):
+    """A row that broke a rule: the fields of :class:`tickwire.records.Quarantined`."""
+
+    key: str
+    venue: str
+    symbol: str
+    trade_id: int
+    rule: str
+    detail: str
+    price: str
+    size: str
+    side: int
+    exchange_time: int
+    receive_time: int
+
+    @property
+    def order(self) -> Order:
+        """Ordered by when they came."""
+        return (self.receive_time, self.key)
+
+
+class NoticeData(msgspec.Struct, frozen=True, tag_field="kind", tag="notice"):
+    """Something about a venue's feed: the fields of :class:`tickwire.records.Notice`.
+
+    Its kind is ``notice``, since ``kind`` already tells the health items apart.
+    """
+
+    venue: str
+    notice: str
+    text: str
+    count: int
+    time: int
+
+    @property
+    def order(self) -> Order:
+        """Ordered by when they came."""
+        return (self.time, self.notice, self.text)
+
+
+class LatencyData(msgspec.Struct, frozen=True, tag_field="kind", tag="latency"):
+    """Medians in ms over ``records`` records: each stage since the one before it, and in total.
+
+    The ingestor's counts from the newest receive time in a record; so does ``total``.
+    """
+
+    stage: dict[str, float]
+    total: float
+    records: int
+    time: int
+
+    @property
+    def order(self) -> Order:
+        """Whichever came last wins."""
+        return ()
+
+
+HealthData = ProgressData | GapData | QuarantinedData | NoticeData | LatencyData
+Data = BarData | TradeData | QuoteData | HealthData
+
+
+class Subscribed(msgspec.Struct, frozen=True, tag_field="type", tag="subscribed"):
+    """What was asked for is on; a snapshot follows."""
+
+    topics: tuple[str, ...]
+    symbols: tuple[str, ...]
+
+
+class Unsubscribed(msgspec.Struct, frozen=True, tag_field="type", tag="unsubscribed"):
+    """What was asked for is off."""
+
+    topics: tuple[str, ...]
+    symbols: tuple[str, ...]
+
+
+class Pong(msgspec.Struct, frozen=True, tag_field="type", tag="pong"):
+    """The answer to a ping."""
+
+
+class Problem(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
+    """Why a message was not acted on: a code for programmes, a sentence for people."""
+
+    code: Annotated[str, msgspec.Meta(pattern="^[a-z_]+$")]
+    message: str
+
+
+class Item(NamedTuple):
+    """Data of one topic and symbol, each object already JSON."""
+
+    topic: str
+    symbol: str
+    data: Sequence[bytes]
+
+
+def snapshot_messages(items: Iterable[Item]) -> list[bytes]:
+    """Give ``snapshot`` messages for the items, at least one, each within the size limit."""
+    return list(_messages(b'{"type":"snapshot","items":[', items)) or [b'{"type":"snapshot","items":[]}']
+
+
+def update_messages(items: Iterable[Item], *, sent: int) -> list[bytes]:
+    """Give ``update`` messages for the items, stamped ``sent`` (ns UTC), each within the size limit."""
+    return list(_messages(b'{"type":"update","sent":%d,"items":[' % sent, items))
+
+
+def _messages(head: bytes, items: Iterable[Item]) -> Iterator[bytes]:
+    room = MAX_MESSAGE_BYTES - len(head) - len(b"]}")
+    parts: list[bytes] = []
+    size = 0
+    for part in _parts(items, room):
+        if parts and size + len(part) + 1 > room:
+            yield head + b",".join(parts) + b"]}"
+            parts, size = [], 0
+        parts.append(part)
+        size += len(part) + 1
+    if parts:
+        yield head + b",".join(parts) + b"]}"
+
+
+def _parts(items: Iterable[Item], room: int) -> Iterator[bytes]:
+    """Give items as JSON; one too large for a message comes in several, each with part of the data."""
+    for item in items:
+        head = b'{"topic":%b,"symbol":%b,"data":[' % (msgspec.json.encode(item.topic), msgspec.json.encode(item.symbol))
+        chunk: list[bytes] = []
+        size = len(head) + 2
+        for data in item.data:
+            if chunk and size + len(data) + 1 > room:
+                yield head + b",".join(chunk) + b"]}"
+                chunk, size = [], len(head) + 2
+            chunk.append(data)
+            size += len(data) + 1
+        if chunk:
+            yield head + b",".join(chunk) + b"]}"

@@ -1,0 +1,1 @@
+"""The clients' side of the WebSocket API: connect, disconnect, subscribe, unsubscribe, ping."""

@@ -1,0 +1,73 @@
+"""Every route of the WebSocket API: $connect, $disconnect and a client's messages.
+
+Powertools has no resolver for WebSocket routes; its event class reads the event.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.utilities.data_classes.api_gateway_websocket_event import APIGatewayWebSocketEvent
+from botocore.config import Config
+
+from lambdas.delivery.aws import aws_client
+from lambdas.delivery.settings import read_settings
+from lambdas.websocket.connections import Connections
+from lambdas.websocket.conversation import Conversation
+from lambdas.websocket.posts import POST_CONFIG
+from lambdas.websocket.snapshots import Snapshots
+
+THREADS = 8
+
+
+class FunctionSettings(msgspec.Struct, frozen=True):
+    """The function's environment."""
+
+    connections_table: str
+    subscriptions_table: str
+    last_values_table: str
+    websocket_endpoint: str
+
+
+logger = Logger()
+metrics = Metrics(namespace="Tickwire")
+tracer = Tracer(patch_modules=["botocore"])
+
+
+def new_conversation(settings: FunctionSettings) -> Conversation:
+    """Put the conversation between its tables and the clients."""
+    pool = ThreadPoolExecutor(THREADS)
+    dynamodb = aws_client(
+        "dynamodb", config=Config(connect_timeout=1, read_timeout=3, max_pool_connections=THREADS + 1)
+    )
+    return Conversation(
+        Connections(
+            dynamodb,
+            connections_table=settings.connections_table,
+            subscriptions_table=settings.subscriptions_table,
+            pool=pool,
+        ),
+        Snapshots(dynamodb, settings.last_values_table, pool=pool),
+        posts=aws_client("apigatewaymanagementapi", config=POST_CONFIG, endpoint_url=settings.websocket_endpoint),
+    )
+
+
+conversation = new_conversation(read_settings(FunctionSettings))
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler(capture_response=False)
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Answer one event of the WebSocket API; clients get their answers as messages."""
+    request = APIGatewayWebSocketEvent(event)
+    connection_id = request.request_context.connection_id
+    match request.request_context.event_type:
+        case "CONNECT":
+            conversation.open(connection_id)
+        case "DISCONNECT":
+            conversation.close(connection_id)
+        case _:
+            conversation.message(connection_id, event.get("body") or "")
+    return {"statusCode": 200}

@@ -1,0 +1,56 @@
+"""What a new subscriber sees first: the stored last values of what it subscribed to."""
+
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from typing import Any
+
+import msgspec
+
+from lambdas.broadcaster.messages import ANY_SYMBOL, BAR_TOPICS, Item
+
+SNAPSHOT_BARS = 300
+MAX_ITEMS = 500
+"""A subscription to all symbols of a large market gets its snapshot cut here."""
+
+_BARS = frozenset(BAR_TOPICS.values())
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class Snapshots:
+    """Reads the last-values table (``lambdas.broadcaster.last_values_table`` says how it is laid out)."""
+
+    def __init__(self, client: Any, table: str, *, pool: Executor) -> None:
+        self._client = client
+        self._table = table
+        self._pool = pool
+
+    def read(self, keys: Iterable[str]) -> list[Item]:
+        """Give each key's stored data, older before newer; ``…#*`` stands for all symbols of its topic."""
+        wanted: dict[str, None] = {}
+        for key in keys:
+            topic, _, symbol = key.partition("#")
+            wanted.update(dict.fromkeys(self._symbols(topic) if symbol == ANY_SYMBOL else [key]))
+        items = self._pool.map(self._item, list(wanted)[:MAX_ITEMS])
+        return [item for item in items if item.data]
+
+    def _symbols(self, topic: str) -> list[str]:
+        row = self._client.get_item(
+            TableName=self._table, Key={"item": {"S": f"{topic}#{ANY_SYMBOL}"}, "at": {"N": "0"}}
+        ).get("Item", {})
+        return [f"{topic}#{symbol}" for symbol in sorted(row.get("symbols", {}).get("SS", ()))]
+
+    def _item(self, key: str) -> Item:
+        topic, _, symbol = key.partition("#")
+        newest_first = topic in _BARS
+        rows = self._client.query(
+            TableName=self._table,
+            KeyConditionExpression="#item = :key",
+            ExpressionAttributeNames={"#item": "item"},
+            ExpressionAttributeValues={":key": {"S": key}},
+            ScanIndexForward=not newest_first,
+            Limit=SNAPSHOT_BARS,
+            ConsistentRead=True,
+        )["Items"]
+        if newest_first:
+            rows.reverse()
+        return Item(topic, symbol, [bytes(data) for row in rows for data in _raw_list(row["data"]["S"])])

@@ -1,0 +1,59 @@
+"""Clients' messages, read and refused."""
+
+import json
+from typing import Any
+
+import pytest
+
+from lambdas.websocket.requests import Ping, RequestRefused, Subscribe, Unsubscribe, read_request
+
+
+def body(**message: Any) -> str:
+    return json.dumps(message)
+
+
+def test_a_subscription_names_every_topic_with_every_symbol_once() -> None:
+    request = read_request(
+        body(action="subscribe", topics=["bars.1m", "trades"], symbols=["*", "binance:BTC-USDT", "*"])
+    )
+    assert isinstance(request, Subscribe)
+    assert request.keys == ["bars.1m#*", "bars.1m#binance:BTC-USDT", "trades#*", "trades#binance:BTC-USDT"]
+
+
+def test_unsubscribe_and_ping_are_read_and_what_is_not_known_is_ignored() -> None:
+    request = read_request(body(action="unsubscribe", topics=["health"], symbols=["binance-us:*"], id=7))
+    assert request == Unsubscribe(("health",), ("binance-us:*",))
+    assert read_request(body(action="ping")) == Ping()
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "sentence"),
+    [
+        ("", "not_json", "not JSON"),
+        ("{", "not_json", "not JSON"),
+        ("[1]", "unknown_action", "subscribe, unsubscribe, ping"),
+        ("7", "unknown_action", "subscribe, unsubscribe, ping"),
+        (body(action="buy"), "unknown_action", "subscribe, unsubscribe, ping"),
+        (body(action=["ping"]), "unknown_action", "subscribe, unsubscribe, ping"),
+        (body(action="subscribe", topics=["trades"]), "invalid_message", "symbols"),
+        (body(action="subscribe", topics="trades", symbols=["*"]), "invalid_message", "topics"),
+        (body(action="subscribe", topics=["trades"], symbols=[1]), "invalid_message", "symbols"),
+        (body(action="subscribe", topics=[], symbols=["*"]), "invalid_message", "at least one"),
+        (body(action="subscribe", topics=["bars.2m"], symbols=["*"]), "unknown_topic", "bars.2m"),
+        (body(action="subscribe", topics=["#changes"], symbols=["*"]), "unknown_topic", "bars.1s, bars.1m"),
+        (body(action="subscribe", topics=["trades"], symbols=["BTCUSDT"]), "invalid_symbol", "BTCUSDT"),
+        (body(action="subscribe", topics=["trades"], symbols=["binance:BTC-USDT\n"]), "invalid_symbol", "binance"),
+        (body(action="ping", fill="x" * 8192), "message_too_large", "8192"),
+    ],
+)
+def test_a_message_that_cannot_be_acted_on_is_refused_with_code_and_sentence(
+    text: str, code: str, sentence: str
+) -> None:
+    with pytest.raises(RequestRefused, match=sentence) as refusal:
+        read_request(text)
+    assert refusal.value.code == code
+
+
+def test_a_message_of_exactly_the_limit_is_read() -> None:
+    frame = body(action="ping", fill="")
+    assert read_request(body(action="ping", fill="x" * (8192 - len(frame)))) == Ping()
