@@ -79,7 +79,7 @@ def test_gaps_reported_are_what_became_missing_and_still_is(rows):
         before = IntervalSet(sequence.missing.ranges())
         for trade_id, good in rows[start : start + 5]:
             sequence.observe(trade_id, good=good, max_jump=_MAX_JUMP)
-        gaps, tails = sequence.take_gaps()
+        gaps, tails = sequence.take_gaps(1_000)
         assert IntervalSet(gaps) == sequence.missing.difference(before)
         assert sum(last - first + 1 for first, last in gaps) == IntervalSet(gaps).count
         assert tails == []

@@ -15,6 +15,8 @@ from tickwire.symbols import Instrument
 from tickwire.timestamps import format_rfc3339
 
 _SECOND = 1_000_000_000
+MAX_BARS = 3_000
+"""Bars in one record, about 150 bytes each, so that it stays below its size limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +71,14 @@ class SignalsStage(Stage[SignalsState]):
             raise CounterJump(f"partition {record.header.partition}: record {source} after {state.source}")
         state.source = source
         bars, late = _update_bars(state, record)
+        bars, withheld = _within_limit(bars, record.header.created)
         output = Record(
             header=msgspec.structs.replace(
                 record.header, kind=RecordKind.EVENTS, counter=state.counter + 1, source=str(source)
             ),
             trades=newest_trades(record.trades, self._settings.newest_trades),
             quotes=self._quotes(state, record),
-            notices=record.notices + tuple(late),
+            notices=(*record.notices, *late, *withheld),
             quarantined=record.quarantined,
             gaps=record.gaps,
             progress=record.progress,
@@ -150,10 +153,36 @@ def _late_notices(instrument: Instrument, late: list[LateTrades], time: int) -> 
     for interval in LATENESS_SECONDS:
         parts = [part for part in late if part.interval == interval]
         if parts:
-            first, last = (format_rfc3339(pick(part.start for part in parts)) for pick in (min, max))
-            text = f"{instrument.symbol} {interval} s bars from {first} to {last}"
+            text = _bars_text(instrument.symbol, interval, [part.start for part in parts])
             notices.append(Notice(instrument.venue, "late_trade", text, sum(part.trades for part in parts), time))
     return notices
+
+
+def _within_limit(bars: list[Bar], time: int) -> tuple[list[Bar], list[Notice]]:
+    """Keep the longest and newest bars that a record can carry, and name those that it cannot.
+
+    Only a record of trades hours apart has so many. Like bars with late trades, those withheld
+    have to be recomputed from the stored trades.
+    """
+    if len(bars) <= MAX_BARS:
+        return bars, []
+    kept = sorted(bars, key=lambda bar: (bar.interval, bar.start), reverse=True)[:MAX_BARS]
+    keys = {(bar.venue, bar.symbol, bar.interval, bar.start, bar.price_scale) for bar in kept}
+    withheld: dict[tuple[str, str, int], list[int]] = {}
+    rest: list[Bar] = []
+    for bar in bars:
+        if (bar.venue, bar.symbol, bar.interval, bar.start, bar.price_scale) in keys:
+            rest.append(bar)
+        else:
+            withheld.setdefault((bar.venue, bar.symbol, bar.interval), []).append(bar.start)
+    return rest, [
+        Notice(venue, "bars_withheld", _bars_text(symbol, interval, starts), len(starts), time)
+        for (venue, symbol, interval), starts in withheld.items()
+    ]
+
+
+def _bars_text(symbol: str, interval: int, starts: list[int]) -> str:
+    return f"{symbol} {interval} s bars from {format_rfc3339(min(starts))} to {format_rfc3339(max(starts))}"
 
 
 def _quote_batch(due: list[tuple[Instrument, QuoteRow]]) -> QuoteBatch:

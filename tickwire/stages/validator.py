@@ -21,6 +21,8 @@ from tickwire.validation.state import SymbolState, ValidatorState, dump_state, l
 
 _SECOND = 1_000_000_000
 _MISSING_RANGES = 64
+MAX_GAPS = 1_000
+"""Gaps in one record; the rest follow in the next ones, so that a record stays below its size limit."""
 _QUOTE_RESET = 10 * _SECOND
 """An update id that fell while time went on by this much is a venue's new count, not an old quote."""
 _VERDICT_RULES = {Verdict.STALE: Rule.STALE_ID, Verdict.JUMP: Rule.ID_JUMP}
@@ -92,7 +94,7 @@ class ValidatorStage(Stage[ValidatorState]):
         progress: list[Progress] = []
         for venue, symbol in sorted(touched & state.symbols.keys()):
             sequence = state.symbols[venue, symbol].sequence
-            jumps, tails = sequence.take_gaps()
+            jumps, tails = sequence.take_gaps(MAX_GAPS - len(gaps))
             sequence.forget()
             for cause, ranges in (("id_jump", jumps), ("heartbeat", tails)):
                 gaps += [Gap(venue, symbol, *span, cause, record.header.created) for span in ranges]

@@ -59,7 +59,7 @@ class TradeSequence:
     forgotten_missing, forgotten_quarantined : ids counted but no longer remembered one by one
     far_ids : ids too far ahead that wait for others to confirm them
     tail_id, tail_time : a heartbeat's last trade id beyond ``last_id``, and when it was shown (ns)
-    gaps, tail_gaps : ranges that became missing since :meth:`take_gaps`
+    gaps, tail_gaps : ranges that became missing and were not yet taken by :meth:`take_gaps`
     """
 
     first_id: int = 0
@@ -74,8 +74,8 @@ class TradeSequence:
     far_ids: list[int] = field(default_factory=list)
     tail_id: int = 0
     tail_time: int = 0
-    gaps: list[tuple[int, int]] = field(default_factory=list)
-    tail_gaps: list[tuple[int, int]] = field(default_factory=list)
+    gaps: IntervalSet = field(default_factory=IntervalSet)
+    tail_gaps: IntervalSet = field(default_factory=IntervalSet)
 
     @property
     def empty(self) -> bool:
@@ -124,17 +124,19 @@ class TradeSequence:
             self.last_id = self.tail_id
         self.tail_id, self.tail_time = (last_trade_id, time) if last_trade_id > self.last_id else (0, 0)
 
-    def take_gaps(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Give the ranges that became missing since the last call and still are.
+    def take_gaps(self, limit: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Give the ranges that became missing since they were last taken and still are.
 
-        First those that a later id showed, then those that a heartbeat showed.
+        First those that a later id showed, then those that a heartbeat showed; together at most
+        ``limit``, the others stay for the next call.
         """
         gaps, tail_gaps = (
-            [still for opened in sorted(ranges) for still in self.missing.within(*opened)]
+            [still for opened in ranges.ranges() for still in self.missing.within(*opened)]
             for ranges in (self.gaps, self.tail_gaps)
         )
-        self.gaps, self.tail_gaps = [], []
-        return gaps, tail_gaps
+        tail_limit = max(0, limit - len(gaps))
+        self.gaps, self.tail_gaps = IntervalSet(gaps[limit:]), IntervalSet(tail_gaps[tail_limit:])
+        return gaps[:limit], tail_gaps[:tail_limit]
 
     def forget(self) -> None:
         """Keep what is remembered behind the window within :data:`MAX_OLD_RANGES`."""
@@ -189,12 +191,12 @@ class TradeSequence:
         far.clear()
         return Verdict.NEW
 
-    def _skip_to(self, trade_id: int, gaps: list[tuple[int, int]]) -> None:
+    def _skip_to(self, trade_id: int, gaps: IntervalSet) -> None:
         self._open(self.last_id + 1, trade_id - 1, gaps)
 
-    def _open(self, first: int, last: int, gaps: list[tuple[int, int]]) -> None:
+    def _open(self, first: int, last: int, gaps: IntervalSet) -> None:
         self.missing.add(first, last)
-        gaps.append((first, last))
+        gaps.add(first, last)
 
 
 def _forget(ids: IntervalSet, bound: int) -> int:

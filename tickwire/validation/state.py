@@ -60,6 +60,8 @@ class _Symbol(msgspec.Struct, array_like=True):
     far_ids: list[int]
     # id, time
     tail: tuple[int, int]
+    # Ranges not yet reported: shown by a later id, shown by a heartbeat.
+    gaps: tuple[bytes, bytes]
     # The first price, then differences.
     recent_prices: list[int]
     # fresh, low, high
@@ -123,6 +125,7 @@ def _dump_symbol(venue: str, symbol: str, state: SymbolState) -> _Symbol:
         ),
         sequence.far_ids,
         (sequence.tail_id, sequence.tail_time),
+        (_dump_ids(sequence.gaps), _dump_ids(sequence.tail_gaps)),
         prices[:1] + [new - old for old, new in pairwise(prices)],
         (band.fresh, band.low, band.high),
         (state.quote_update_id, state.quote_time),
@@ -147,6 +150,8 @@ def _load_symbol(item: _Symbol) -> SymbolState:
         far_ids=item.far_ids,
         tail_id=item.tail[0],
         tail_time=item.tail[1],
+        gaps=_load_ids(item.gaps[0]),
+        tail_gaps=_load_ids(item.gaps[1]),
     )
     return SymbolState(item.price_scale, sequence, PriceBand(prices, *item.band), *item.quote)
 

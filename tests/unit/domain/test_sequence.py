@@ -21,7 +21,7 @@ def test_ids_in_order_are_new_and_leave_nothing_missing():
     sequence = TradeSequence()
     assert _observe(sequence, 10, 11, 12) == [Verdict.NEW] * 3
     assert (sequence.first_id, sequence.last_id, sequence.accepted, sequence.missing_count) == (10, 12, 3, 0)
-    assert sequence.take_gaps() == ([], [])
+    assert sequence.take_gaps(1_000) == ([], [])
 
 
 def test_a_repeat_is_a_duplicate():
@@ -34,17 +34,17 @@ def test_a_repeat_is_a_duplicate():
 def test_skipped_ids_are_missing_until_they_come():
     sequence = TradeSequence()
     _observe(sequence, 10, 15)
-    assert sequence.take_gaps() == ([(11, 14)], [])
+    assert sequence.take_gaps(1_000) == ([(11, 14)], [])
     assert _observe(sequence, 12) == [Verdict.NEW]
     assert list(sequence.missing.ranges()) == [(11, 11), (13, 14)]
-    assert sequence.take_gaps() == ([], [])
+    assert sequence.take_gaps(1_000) == ([], [])
     assert _accounted(sequence)
 
 
 def test_ids_out_of_order_within_one_record_are_no_gap():
     sequence = TradeSequence()
     _observe(sequence, 10, 13, 12, 11)
-    assert sequence.take_gaps() == ([], [])
+    assert sequence.take_gaps(1_000) == ([], [])
     assert sequence.missing_count == 0
 
 
@@ -93,7 +93,7 @@ def test_the_id_of_a_bad_row_is_accounted_for_as_quarantined():
     _observe(sequence, 2, good=False)
     _observe(sequence, 3)
     assert (sequence.accepted, sequence.missing_count, sequence.quarantined_ids_count) == (2, 0, 1)
-    assert sequence.take_gaps() == ([], [])
+    assert sequence.take_gaps(1_000) == ([], [])
 
 
 def test_the_good_twin_of_a_bad_row_is_admitted_however_late():
@@ -147,7 +147,7 @@ def test_a_jump_that_further_ids_confirm_is_taken_as_real():
     assert sequence.last_id == far[-1]
     assert list(sequence.quarantined_ids.ranges()) == [(far[0], far[-2])]
     assert list(sequence.missing.ranges()) == [(2, 10**9 - 1)]
-    assert sequence.take_gaps() == ([(2, 10**9 - 1)], [])
+    assert sequence.take_gaps(1_000) == ([(2, 10**9 - 1)], [])
     assert _accounted(sequence)
     assert _observe(sequence, far[0], far[-1] + 1) == [Verdict.NEW] * 2
     assert _accounted(sequence)
@@ -189,13 +189,13 @@ def test_a_heartbeat_shows_a_gap_at_the_tail_after_a_second():
     _observe(sequence, 100)
     _heartbeat(sequence, 103, 1_000)
     _heartbeat(sequence, 103, 1_999)
-    assert sequence.take_gaps() == ([], [])
+    assert sequence.take_gaps(1_000) == ([], [])
     _heartbeat(sequence, 105, 2_000)
-    assert sequence.take_gaps() == ([], [(101, 103)])
+    assert sequence.take_gaps(1_000) == ([], [(101, 103)])
     assert sequence.last_id == 103
     assert _accounted(sequence)
     _heartbeat(sequence, 105, 3_000)
-    assert sequence.take_gaps() == ([], [(104, 105)])
+    assert sequence.take_gaps(1_000) == ([], [(104, 105)])
 
 
 def test_trades_that_come_within_the_grace_are_no_gap():
@@ -205,7 +205,7 @@ def test_trades_that_come_within_the_grace_are_no_gap():
     _observe(sequence, 101, 102)
     _heartbeat(sequence, 102, 2_000)
     _heartbeat(sequence, 102, 3_000)
-    assert sequence.take_gaps() == ([], [])
+    assert sequence.take_gaps(1_000) == ([], [])
     assert sequence.missing_count == 0
 
 
@@ -215,7 +215,7 @@ def test_only_the_ids_that_did_not_come_are_the_gap_at_the_tail():
     _heartbeat(sequence, 104, 1_000)
     _observe(sequence, 101)
     _heartbeat(sequence, 104, 2_000)
-    assert sequence.take_gaps() == ([], [(102, 104)])
+    assert sequence.take_gaps(1_000) == ([], [(102, 104)])
     assert _observe(sequence, 103) == [Verdict.NEW]
 
 
@@ -233,7 +233,20 @@ def test_a_heartbeat_before_any_trade_says_nothing():
     _heartbeat(sequence, 100, 1_000)
     _heartbeat(sequence, 100, 9_000)
     assert sequence.empty
-    assert sequence.take_gaps() == ([], [])
+    assert sequence.take_gaps(1_000) == ([], [])
+
+
+def test_gaps_beyond_the_limit_are_taken_later_if_they_are_still_missing():
+    sequence = TradeSequence()
+    _observe(sequence, 1, 3, 5, 7, 9)
+    assert sequence.take_gaps(2) == ([(2, 2), (4, 4)], [])
+    _observe(sequence, 6)
+    _heartbeat(sequence, 10, 0)
+    _heartbeat(sequence, 10, 1_000)
+    assert sequence.take_gaps(1) == ([(8, 8)], [])
+    assert sequence.take_gaps(0) == ([], [])
+    assert sequence.take_gaps(1) == ([], [(10, 10)])
+    assert sequence.take_gaps(1) == ([], [])
 
 
 def test_forgetting_bounds_old_ranges_keeps_the_window_exact_and_the_count_right():

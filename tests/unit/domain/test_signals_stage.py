@@ -72,6 +72,20 @@ def test_the_screen_gets_the_newest_trades_of_each_symbol_in_order():
     assert batch.trade_id[batch.instrument == batch.instruments.index(ETH)].tolist() == [1, 2, 3]
 
 
+def test_trades_hours_apart_in_one_record_give_no_more_bars_than_fit_and_name_the_others():
+    seconds = 16_384
+    (output,) = _run(_clean(*((BTC, k + 1, float(k)) for k in range(seconds))))
+    assert len(output.bars) == 3_000
+    assert len(encode(output)) < 500_000
+    minutes = [bar.start // SECOND for bar in output.bars if bar.interval == 60]
+    assert minutes == list(range(0, seconds, 60))
+    newest = [bar.start // SECOND for bar in output.bars if bar.interval == 1]
+    assert newest == list(range(seconds - 3_000 + len(minutes), seconds))
+    (notice,) = output.notices
+    assert (notice.kind, notice.count) == ("bars_withheld", seconds - len(newest))
+    assert notice.text.endswith("from 1970-01-01T00:00:00.000000000Z to 1970-01-01T03:47:37.000000000Z")
+
+
 def test_the_proofs_pass_through():
     proofs = {
         "notices": (Notice("kraken", "venue_status", "online", 1, 5),),

@@ -161,6 +161,19 @@ def test_a_gap_is_reported_once_when_it_opens_and_progress_lists_it_until_it_clo
     assert _ids(closed.record) == {"BTC-USDT": [2, 3, 4]}
 
 
+def test_gaps_without_number_are_spread_over_records_and_survive_a_saved_state(stage):
+    many = _raw(*(_row(BTC, k) for k in range(1, 5_002, 2)))
+    state = stage.new_state()
+    reported = []
+    for source in range(1, 5):
+        record = many if source == 1 else _raw(_row(BTC, 5_000 + source))
+        output = stage.process(state, record, source)
+        reported.append([(gap.first, gap.last) for gap in output.record.gaps])
+        state = stage.load(stage.dump(state))
+    assert [len(gaps) for gaps in reported] == [1_000, 1_000, 500, 0]
+    assert [gap for gaps in reported for gap in gaps] == [(k, k) for k in range(2, 5_002, 2)]
+
+
 def test_a_gap_closed_within_its_record_is_none(stage):
     (output,), _ = _run(stage, _raw(_row(BTC, 1), _row(BTC, 3), _row(BTC, 2)))
     assert output.record.gaps == ()
@@ -254,8 +267,9 @@ def test_a_symbol_that_lost_half_of_its_window_at_random_takes_about_16_kib(stag
         word = (word * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407) % 2**64
         if word >> 63:
             ids.append(trade_id)
-    _, state = _run(stage, _raw(*(_row(BTC, trade_id) for trade_id in ids)))
-    assert len(stage.dump(state)) < 20 * 1_024
+    after = [_raw(_row(BTC, 2 * WINDOW + k)) for k in range(40)]
+    _, state = _run(stage, _raw(*(_row(BTC, trade_id) for trade_id in ids)), *after)
+    assert len(stage.dump(state)) < 17 * 1_024
 
 
 def test_a_new_price_scale_starts_a_new_band(stage):
