@@ -57,7 +57,8 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     """Something about the feed that people should see: a rejected frame, drift, maintenance.
 
     ``kind`` is one of ``frame_rejected``, ``schema_drift``, ``venue_status``, ``connection``,
-    ``checksum``; ``count`` says how often since the last notice of the same kind and text.
+    ``checksum``, or of the bars that have to be recomputed from the stored trades: ``late_trade``
+    (trades came after their bar was final), ``bars_withheld``; ``count`` says how often since the last notice of the same kind and text.
     """
 
     venue: str
