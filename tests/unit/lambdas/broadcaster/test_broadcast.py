@@ -1,0 +1,325 @@
+"""The broadcaster as clients meet it: what they hear, and what is stored for who comes later."""
+
+import json
+from base64 import b64encode
+from concurrent.futures import Executor
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from lambdas.broadcaster.broadcast import Broadcast, BroadcastCounts
+from lambdas.broadcaster.last_values_table import LastValuesTable
+from lambdas.broadcaster.outbox import DELIVERY_SECONDS, Outbox
+from lambdas.broadcaster.subscribers import Subscribers
+from lambdas.websocket.connections import Connections
+from lambdas.websocket.snapshots import Snapshots
+from tickwire.columns import Side, TradeBatch, TradeRows
+from tickwire.envelope import encode
+from tickwire.records import Bar, Gap, Header, Record, RecordKind
+from tickwire.symbols import Instrument
+
+BTC = Instrument("binance", "BTC-USDT", 8, 8)
+SYMBOL = "binance:BTC-USDT"
+SECOND = 1_000_000_000
+
+
+class World:
+    """The broadcaster with its tables, its clients and its clock."""
+
+    def __init__(self, dynamodb: Any, pool: Executor, posts: Any) -> None:
+        self.now = 1_700_000_000.0
+        self.dynamodb, self.pool, self.posts = dynamodb, pool, posts
+        self.connections = Connections(
+            dynamodb, connections_table="connections", subscriptions_table="subscriptions", pool=pool
+        )
+        self.broadcast = self.new_process()
+
+    def new_process(self) -> Broadcast:
+        subscribers = Subscribers(self.dynamodb, "subscriptions", pool=self.pool, clock=lambda: self.now)
+        return Broadcast(
+            subscribers,
+            Outbox(self.posts, subscribers, self.connections, pool=self.pool, clock=lambda: self.now),
+            LastValuesTable(self.dynamodb, "last-values", pool=self.pool, clock=lambda: self.now),
+            clock=lambda: int(self.now * SECOND),
+            monotonic=lambda: self.now,
+        )
+
+    def subscribe(self, connection_id: str, *keys: str) -> None:
+        self.connections.open(connection_id)
+        self.connections.reserve(connection_id, keys)
+        self.connections.listen(connection_id, keys)
+
+    def run(self, *records: Record, process: Broadcast | None = None) -> BroadcastCounts:
+        return (process or self.broadcast).run({"Records": [kinesis(encode(record), record) for record in records]})
+
+    def heard(self, connection_id: str) -> list[dict[str, Any]]:
+        """Give the messages since the last time of asking."""
+        return [json.loads(message) for message in self.posts.posted.pop(connection_id, [])]
+
+    def items(self, connection_id: str) -> dict[tuple[str, str], list[Any]]:
+        """Give the data heard since the last time of asking, by topic and symbol."""
+        found: dict[tuple[str, str], list[Any]] = {}
+        for message in self.heard(connection_id):
+            for item in message["items"]:
+                found.setdefault((item["topic"], item["symbol"]), []).extend(item["data"])
+        return found
+
+    def snapshot(self, *keys: str) -> dict[tuple[str, str], list[Any]]:
+        items = Snapshots(self.dynamodb, "last-values", pool=self.pool).read(keys)
+        return {(item.topic, item.symbol): [json.loads(data) for data in item.data] for item in items}
+
+
+@pytest.fixture
+def world(dynamodb: Any, pool: Executor, posts: Any) -> World:
+    return World(dynamodb, pool, posts)
+
+
+def kinesis(data: bytes, record: Record) -> dict[str, Any]:
+    return {
+        "kinesis": {
+            "partitionKey": str(record.header.partition),
+            "sequenceNumber": str(record.header.counter),
+            "data": b64encode(data).decode(),
+            "approximateArrivalTimestamp": 1_699_999_999.5,
+        }
+    }
+
+
+def record(counter: int, *, partition: int = 0, hops: tuple[tuple[str, int], ...] = (), **sections: Any) -> Record:
+    return Record(header=Header(RecordKind.EVENTS, partition, counter, hops=hops), **sections)
+
+
+def bar(start: int, revision: int, *, final: bool = False, symbol: str = "BTC-USDT") -> Bar:
+    return Bar(
+        venue="binance",
+        symbol=symbol,
+        interval=60,
+        start=start * SECOND,
+        price_scale=8,
+        size_scale=8,
+        open=1,
+        high=1,
+        low=1,
+        close=1,
+        volume=1,
+        buy_volume=1,
+        notional=Decimal("1e-16"),
+        trades=1,
+        first_id=1,
+        last_id=1,
+        revision=revision,
+        final=final,
+        latest_receive=0,
+    )
+
+
+def trades(*ids: int, receive: int = 0) -> TradeBatch:
+    rows = TradeRows()
+    for trade_id in ids:
+        rows.append(BTC, trade_id=trade_id, price=1, size=1, side=Side.BUY, exchange_time=0, receive_time=receive)
+    return rows.batch()
+
+
+def revisions(data: list[Any]) -> list[tuple[int, int]]:
+    return [(one["start"], one["revision"]) for one in data]
+
+
+def test_all_of_an_invocation_reaches_a_client_in_one_message_with_only_the_latest_revisions(world: World) -> None:
+    world.subscribe("c1", "bars.1m#*", f"trades#{SYMBOL}")
+    counts = world.run(
+        record(1, bars=(bar(60, 1),), trades=trades(1, 2)),
+        record(2, bars=(bar(60, 2),), trades=trades(3)),
+        record(1, partition=5, bars=(bar(60, 4, symbol="ETH-USDT"),)),
+    )
+    (message,) = world.posts.posted["c1"]
+    assert json.loads(message)["sent"] == 1_700_000_000 * SECOND
+    assert (counts.records, counts.messages) == (3, 1)
+    found = world.items("c1")
+    assert revisions(found["bars.1m", SYMBOL]) == [(60_000, 2)]
+    assert revisions(found["bars.1m", "binance:ETH-USDT"]) == [(60_000, 4)]
+    assert [trade["id"] for trade in found["trades", SYMBOL]] == [1, 2, 3]
+
+
+def test_a_client_hears_only_what_it_asked_for(world: World) -> None:
+    world.subscribe("c1", "bars.1m#binance:ETH-USDT")
+    world.subscribe("c2", "trades#*")
+    world.run(record(1, bars=(bar(60, 1),), trades=trades(1)))
+    assert world.heard("c1") == []
+    assert list(world.items("c2")) == [("trades", SYMBOL)]
+
+
+def test_a_repeated_record_is_not_sent_again(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    first, second = record(1, trades=trades(1)), record(2, trades=trades(2))
+    world.run(first, second)
+    world.heard("c1")
+    counts = world.run(first, second, record(3, trades=trades(3)))
+    assert counts.repeats == 2
+    assert [trade["id"] for trade in world.items("c1")["trades", SYMBOL]] == [3]
+
+
+def test_a_gone_client_is_removed_with_its_subscriptions_and_the_others_are_served(world: World) -> None:
+    world.subscribe("c1", "trades#*", "quotes#*")
+    world.subscribe("c2", "trades#*")
+    world.posts.fail["c1"] = [410]
+    counts = world.run(record(1, trades=trades(1)))
+    assert (counts.messages, counts.gone, counts.dropped) == (1, 1, 0)
+    rows = world.dynamodb.scan(TableName="subscriptions")["Items"]
+    assert [row["connection_id"]["S"] for row in rows if row["topic"]["S"] != "#changes"] == ["c2"]
+    assert [row["connection_id"]["S"] for row in world.dynamodb.scan(TableName="connections")["Items"]] == ["c2"]
+    assert world.run(record(2, trades=trades(2))).gone == 0
+
+
+def test_a_post_that_fails_is_tried_once_more(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    world.posts.fail["c1"] = [429]
+    counts = world.run(record(1, trades=trades(1)))
+    assert (counts.messages, counts.dropped) == (1, 0)
+
+
+@pytest.mark.parametrize("status", [429, 500, 0])
+def test_a_post_that_fails_twice_is_dropped_and_counted(world: World, status: int) -> None:
+    world.subscribe("c1", "trades#*")
+    world.posts.fail["c1"] = [status, status]
+    counts = world.run(record(1, trades=trades(1)))
+    assert (counts.messages, counts.dropped, counts.gone) == (0, 1, 0)
+    assert world.run(record(2, trades=trades(2))).messages == 1
+
+
+def test_messages_that_could_not_be_begun_in_time_are_dropped(world: World) -> None:
+    for n in range(8):
+        world.subscribe(f"c{n}", "trades#*")
+    post = world.posts.post_to_connection
+
+    def slow(**request: Any) -> None:
+        world.now += DELIVERY_SECONDS / 2 + 0.1
+        post(**request)
+
+    world.posts.post_to_connection = slow
+    counts = world.run(record(1, trades=trades(1)))
+    assert counts.messages + counts.dropped == 8
+    assert 2 <= counts.messages <= 5
+
+
+def test_who_subscribes_later_is_caught_up_with_what_its_snapshot_may_have_missed(world: World) -> None:
+    world.subscribe("c1", "bars.1m#*")
+    world.run(record(1, bars=(bar(60, 1),)))
+    world.subscribe("c2", "bars.1m#*")
+    world.now += 0.2
+    # The broadcaster does not know c2 yet; c2's snapshot was read before this bar was final.
+    world.run(record(2, bars=(bar(60, 2, final=True),)))
+    assert world.heard("c2") == []
+    world.now += 0.4
+    world.run(record(3, trades=trades(1)))
+    assert revisions(world.items("c2")["bars.1m", SYMBOL]) == [(60_000, 2)]
+    world.heard("c1")
+    world.run(record(4, bars=(bar(120, 1),)))
+    assert revisions(world.items("c1")["bars.1m", SYMBOL]) == [(120_000, 1)]
+    assert revisions(world.items("c2")["bars.1m", SYMBOL]) == [(120_000, 1)]
+
+
+def test_what_was_broadcast_is_in_the_next_snapshot(world: World) -> None:
+    world.run(
+        record(
+            1,
+            bars=(bar(60, 9, final=True), bar(120, 1)),
+            trades=trades(1, 2),
+            gaps=(Gap("binance", "BTC-USDT", 3, 4, "id_jump", 5),),
+        )
+    )
+    found = world.snapshot("bars.1m#*", "trades#*", "health#*")
+    assert revisions(found["bars.1m", SYMBOL]) == [(60_000, 9), (120_000, 1)]
+    assert [trade["id"] for trade in found["trades", SYMBOL]] == [1, 2]
+    assert found["health", SYMBOL] == [
+        {
+            "kind": "gap",
+            "venue": "binance",
+            "symbol": "BTC-USDT",
+            "first": 3,
+            "last": 4,
+            "cause": "id_jump",
+            "noticed": 5,
+        }
+    ]
+
+
+def test_every_stored_row_expires(world: World) -> None:
+    world.run(record(1, bars=(bar(60, 9, final=True),), trades=trades(1)))
+    rows = world.dynamodb.scan(TableName="last-values")["Items"]
+    lives = {row["item"]["S"]: int(row["expires"]["N"]) - 1_700_000_000 for row in rows}
+    assert lives == {
+        f"bars.1m#{SYMBOL}": 2 * 86_400,
+        "bars.1m#*": 7 * 86_400,
+        f"trades#{SYMBOL}": 7 * 86_400,
+        "trades#*": 7 * 86_400,
+    }
+
+
+def test_a_new_process_continues_the_stored_lists(world: World) -> None:
+    world.run(record(1, trades=trades(1, 2)))
+    world.now += 2
+    world.run(record(2, trades=trades(3)), process=world.new_process())
+    assert [trade["id"] for trade in world.snapshot("trades#*")["trades", SYMBOL]] == [1, 2, 3]
+
+
+def test_a_process_that_missed_records_does_not_put_back_what_it_remembered(world: World) -> None:
+    first, second = world.broadcast, world.new_process()
+    world.run(record(1, bars=(bar(60, 1),)), process=first)
+    world.run(record(2, bars=(bar(60, 2),)), process=first)  # Waits in memory: stored once a second.
+    world.run(record(3, bars=(bar(60, 3, final=True),)), process=second)
+    world.now += 5
+    world.run(record(4, trades=trades(1)), process=first)
+    assert revisions(world.snapshot("bars.1m#*")["bars.1m", SYMBOL]) == [(60_000, 3)]
+
+
+def test_an_unreadable_record_is_left_out_and_the_rest_is_sent(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    good = record(1, trades=trades(1))
+    event = {"Records": [kinesis(b"garbage", good), kinesis(encode(good), good)]}
+    counts = world.broadcast.run(event)
+    assert (counts.damaged, counts.messages) == (1, 1)
+
+
+def test_tables_that_are_away_do_not_stop_the_updates(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    world.run(record(1, trades=trades(1)))
+    world.dynamodb.delete_table(TableName="last-values")
+    world.dynamodb.delete_table(TableName="subscriptions")
+    world.now += 2
+    assert world.run(record(2, trades=trades(2))).messages == 1
+
+
+def test_latency_by_stage_is_told_once_a_second_to_who_listens_to_all_health(world: World) -> None:
+    world.subscribe("c1", "health#*")
+    world.subscribe("c2", f"health#{SYMBOL}")
+    start = 1_700_000_000 * SECOND
+    millisecond = SECOND // 1000
+
+    def arrived(counter: int, receive: int) -> Record:
+        hops = (("ingestor", receive + 20 * millisecond), ("validator", receive + 50 * millisecond))
+        return record(counter, trades=trades(counter, receive=receive), hops=hops)
+
+    world.run(arrived(1, start - 100 * millisecond))
+    assert world.items("c1")["health", "*"] == [
+        {
+            "kind": "latency",
+            "stage": {"ingestor": 20.0, "validator": 30.0, "broadcaster": 50.0},
+            "total": 100.0,
+            "records": 1,
+            "time": start,
+        }
+    ]
+    assert world.heard("c2") == []
+    world.now += 0.5
+    world.run(arrived(2, start), arrived(3, start + 100 * millisecond))
+    assert world.heard("c1") == []
+    world.now += 0.5
+    world.run(arrived(4, start + 900 * millisecond))
+    (latency,) = world.items("c1")["health", "*"]
+    # Three since the last report: 500, 400 and 100 ms in total.
+    assert (latency["records"], latency["total"]) == (3, 400.0)
+
+
+def test_the_age_of_the_batch_is_measured(world: World) -> None:
+    assert world.run(record(1, trades=trades(1))).iterator_age_ms == 500
