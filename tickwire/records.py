@@ -58,7 +58,8 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
 
     ``kind`` is one of ``frame_rejected``, ``schema_drift``, ``venue_status``, ``connection``,
     ``checksum``, or of the bars that have to be recomputed from the stored trades: ``late_trade``
-    (trades came after their bar was final), ``bars_withheld``; ``count`` says how often since the last notice of the same kind and text.
+    (trades came after their bar was final), ``bars_withheld``; ``count`` says how often since
+    the last notice of the same kind and text.
     """
 
     venue: str
