@@ -15,12 +15,16 @@ from tickwire.errors import UnknownSymbol
 
 def main() -> int:
     """Run the task; exit status 0 after a full drain, 1 if something was lost or failed, 2 for wrong settings."""
+    start_logging("INFO")
     try:
         settings = IngestorSettings()  # type: ignore[call-arg]  # from the environment
     except ValidationError as error:
-        sys.stderr.write(f"{error}\n")
+        for problem in error.errors(include_url=False, include_input=False):
+            name, *path = (str(part) for part in problem["loc"])
+            where = "".join(f"[{part}]" for part in path)
+            log(logging.ERROR, f"TICKWIRE_{name.upper()}{where}: {problem['msg']}")
         return 2
-    start_logging(settings.log_level)
+    LOGGER.setLevel(settings.log_level)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(run_task(settings))

@@ -16,7 +16,7 @@ from typing import Any
 from picows import WSError, ws_connect
 
 from ecs_tasks.ingestor.backoff import Backoff
-from ecs_tasks.ingestor.logs import log
+from ecs_tasks.ingestor.logs import LOGGER, log
 from ecs_tasks.ingestor.session import MAX_SOCKET_FRAME_BYTES, Session
 from ecs_tasks.ingestor.settings import FeedSettings
 from ecs_tasks.ingestor.stats import FeedStats
@@ -31,6 +31,11 @@ BACKOFF_SECONDS = (0.5, 30.0)
 """Base and cap. Binance allows 300 attempts in 5 minutes an address, Kraken about 150 in 10."""
 
 
+LIMITED_SECONDS = 60.0
+"""The wait after an answer that says too many attempts, unless it names a longer one."""
+MAX_RETRY_AFTER_SECONDS = 900.0
+
+
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What a connection tells its host.
@@ -40,6 +45,16 @@ class Hooks:
 
     hand_over: Callable[["Connection", Session], None]
     notice: Callable[["Connection", str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Why a socket ended, and how soon the next may be opened."""
+
+    reason: str
+    at_once: bool = False
+    wait_seconds: float = 0.0
+    """At least this long, where the venue says so."""
 
 
 class Connection:
@@ -103,11 +118,16 @@ class Connection:
     async def run(self) -> None:
         """Connect and reconnect until :meth:`stop`."""
         while not self._stopping.is_set():
-            reason, at_once = await self._run_session()
+            try:
+                end = await self._run_session()
+            except Exception as error:  # a fault with one venue must not stop the others
+                LOGGER.exception("the connection failed by a fault of the programme")
+                end = _End(f"fault of the programme: {type(error).__name__}")
             if self._stopping.is_set():
                 break
             self._stats.reconnects += 1
-            wait = 0.0 if at_once else self._backoff.next_seconds()
+            reason = end.reason
+            wait = 0.0 if end.at_once else max(self._backoff.next_seconds(), end.wait_seconds)
             log(logging.WARNING, "reconnecting", feed=self.feed.name, reason=reason, wait_seconds=round(wait, 3))
             self._hooks.notice(self, f"{self.feed.name}: {reason}; reconnecting")
             if wait:
@@ -129,15 +149,15 @@ class Connection:
             self._hooks.hand_over(self, session)
         self._drop_retired()
 
-    async def _run_session(self) -> tuple[str, bool]:
-        """Run one socket until it ends or is retired; gives the reason, and whether to reconnect at once."""
+    async def _run_session(self) -> "_End":
+        """Run one socket until it ends or is retired."""
         try:
             session = await self._connect()
         except (OSError, TimeoutError, WSError) as error:
-            return f"cannot connect: {_text(error)}", False
+            return _End(f"cannot connect: {_text(error)}", wait_seconds=_retry_after(error))
         if self._stopping.is_set():
             session.abort("stopped")
-            return "stopped", False
+            return _End("stopped")
         self._session = session
         self._stats.connected += 1
         log(logging.INFO, "connected", feed=self.feed.name, symbols=len(self.entry.symbols))
@@ -155,12 +175,12 @@ class Connection:
         if not foreseen or self._stopping.is_set():
             if not self._stopping.is_set():
                 session.abort(reason)
-            return reason, False
+            return _End(reason)
         # A venue that asks on every connection must not be answered without a pause.
         at_once = now - self._at_once >= STABLE_SECONDS
         self._at_once = now
         self._retire(session)
-        return reason, at_once
+        return _End(reason, at_once=at_once)
 
     async def _connect(self) -> Session:
         # In turn, so that the old socket's parser keeps its books while the new one starts with none.
@@ -250,6 +270,22 @@ class Connection:
                 await self._stopping.wait()
         except TimeoutError:
             pass
+
+
+def _retry_after(error: Exception) -> float:
+    """Give how long a venue that limits our attempts wants us to wait, in seconds; 0 where it says nothing.
+
+    Binance answers 429, and 418 to who goes on after it, and bans the address for longer each time.
+    """
+    response = getattr(error, "response", None)
+    if response is None or int(response.status) not in (418, 429, 503):
+        return 0.0
+    try:
+        asked = float(response.headers.get("Retry-After", ""))
+    except ValueError:
+        asked = 0.0
+    least = 0.0 if int(response.status) == 503 else LIMITED_SECONDS
+    return min(max(asked, least), MAX_RETRY_AFTER_SECONDS)
 
 
 def _text(error: Exception) -> str:

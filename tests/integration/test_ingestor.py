@@ -191,9 +191,7 @@ async def test_an_outage_of_the_stream_is_waited_out() -> None:
         url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
         later = f"later-{uuid.uuid4().hex[:8]}"
         ingestor = await start(url, symbols=("BTC-USDT",), TICKWIRE_RAW_STREAM=later)
-        await ingestor.eventually(
-            lambda stats: stats["published"]["retries"] >= 3 and stats["pending_trades"] == 2000
-        )
+        await ingestor.eventually(lambda stats: stats["published"]["retries"] >= 3 and stats["pending_trades"] == 2000)
         boto3.client("kinesis").create_stream(StreamName=later, ShardCount=1)
         await ingestor.eventually(lambda stats: stats["published"]["trades"] == 2000)
         await ingestor.stop()
@@ -212,5 +210,6 @@ async def test_wrong_settings_end_the_task_with_a_sentence_and_status_2() -> Non
     )
     _, errors = await process.communicate()
     assert process.returncode == 2
-    assert b"no feed 'mtgox'" in errors
-    assert b"raw_stream" in errors
+    said = [json.loads(line)["message"] for line in errors.splitlines()]
+    assert any(text.startswith("TICKWIRE_FEEDS") and "no feed 'mtgox'" in text for text in said)
+    assert "TICKWIRE_RAW_STREAM: Field required" in said

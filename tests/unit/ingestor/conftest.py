@@ -1,12 +1,21 @@
 """A tiny feed, an exchange on loopback and a stand-in for Kinesis, all of which tests steer."""
 
 import asyncio
+import contextlib
+import datetime
+import ipaddress
+import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from ecs_tasks.ingestor.publisher import Payload
@@ -113,6 +122,7 @@ class FakeExchange:
     paths: list[str] = field(default_factory=list)
     received: list[str] = field(default_factory=list)
     server: Server | None = None
+    scheme: str = "ws"
 
     async def serve(self, connection: ServerConnection) -> None:
         script = self.scripts[min(self.connections, len(self.scripts) - 1)]
@@ -133,16 +143,64 @@ class FakeExchange:
     @property
     def url(self) -> str:
         assert self.server is not None
-        return f"ws://127.0.0.1:{next(iter(self.server.sockets)).getsockname()[1]}"
+        return f"{self.scheme}://127.0.0.1:{next(iter(self.server.sockets)).getsockname()[1]}"
+
+
+@contextlib.asynccontextmanager
+async def serving(fake: FakeExchange, *, context: ssl.SSLContext | None = None) -> AsyncIterator[FakeExchange]:
+    # A small write buffer, so that back-pressure shows soon; no pings of its own.
+    async with serve(
+        fake.serve, "127.0.0.1", 0, compression=None, ping_interval=None, write_limit=4096, ssl=context
+    ) as server:
+        fake.server = server
+        yield fake
 
 
 @pytest.fixture
 async def exchange() -> AsyncIterator[FakeExchange]:
-    fake = FakeExchange()
-    # A small write buffer, so that back-pressure shows soon; no pings of its own.
-    async with serve(fake.serve, "127.0.0.1", 0, compression=None, ping_interval=None, write_limit=4096) as server:
-        fake.server = server
+    async with serving(FakeExchange()) as fake:
         yield fake
+
+
+@pytest.fixture(params=["ws", "wss"])
+async def any_exchange(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[FakeExchange]:
+    """The exchange, and once more behind TLS with a certificate that only this process trusts."""
+    context = None
+    if request.param == "wss":
+        certificate = self_signed(tmp_path)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    async with serving(FakeExchange(scheme=request.param), context=context) as fake:
+        yield fake
+
+
+def self_signed(folder: Path) -> Path:
+    """Write a key and its certificate for 127.0.0.1 into one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "exchange.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
 
 
 @dataclass

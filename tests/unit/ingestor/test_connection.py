@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import itertools
 import random
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import ServerConnection, serve
 
 from ecs_tasks.ingestor import connection as connection_module
 from ecs_tasks.ingestor.backoff import Backoff
@@ -271,8 +272,6 @@ async def test_an_exchange_that_is_not_there_is_tried_again_until_it_is(
     port = int(exchange.url.rsplit(":", 1)[1])
     exchange.server.close()
     await exchange.server.wait_closed()
-    from websockets.asyncio.server import serve
-
     async with running(new_task(tiny, stream, queue, f"ws://127.0.0.1:{port}")) as task:
         await tiny.eventually(lambda: task.stats.feeds["tiny"].reconnects >= 3)
         status, body = task.health()
@@ -293,6 +292,8 @@ async def test_stopping_reads_what_the_venue_sent_before_it_heard_of_it(
         while True:
             await exchange.say(connection, f"T BTC-USD {sent + 1}")
             sent += 1
+            if sent % 20 == 0:
+                await asyncio.sleep(0)
 
     exchange.scripts = [floods]
     async with running(new_task(tiny, stream, queue, exchange.url)):
@@ -300,3 +301,65 @@ async def test_stopping_reads_what_the_venue_sent_before_it_heard_of_it(
     ids = stream.trade_ids("BTC-USD")
     assert ids == list(range(1, len(ids) + 1))
     assert len(ids) >= sent
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "least", "said"),
+    [
+        (429, {"Retry-After": "0.3"}, 0.3, "HTTP 429"),
+        (503, {}, 0.0, "HTTP 503"),
+        (451, {}, 0.0, "binance-us"),
+    ],
+)
+async def test_a_refusal_is_told_and_its_wait_is_kept(
+    stream: Any,
+    queue: Queue,
+    tiny: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    headers: Any,
+    least: float,
+    said: str,
+) -> None:
+    monkeypatch.setattr(connection_module, "LIMITED_SECONDS", 0.0)
+    asked: list[float] = []
+
+    def refuse(connection: ServerConnection, request: Any) -> Any:
+        asked.append(asyncio.get_running_loop().time())
+        response = connection.respond(status, "no")
+        for name, value in headers.items():
+            response.headers[name] = value
+        return response
+
+    async def never(connection: ServerConnection) -> None:
+        raise AssertionError
+
+    async with serve(never, "127.0.0.1", 0, process_request=refuse) as server:
+        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        async with running(new_task(tiny, stream, queue, url)):
+            await tiny.eventually(lambda: len(asked) >= 3)
+            await tiny.eventually(lambda: any(said in text for _, text in stream.notices()))
+    assert min(later - earlier for earlier, later in itertools.pairwise(asked)) >= least
+
+
+async def test_a_fault_in_one_connection_does_not_stop_the_others(
+    exchange: Any, stream: Any, queue: Queue, tiny: Any
+) -> None:
+    class Faulty(tiny.Feed):  # type: ignore[misc]
+        def subscribe(self, symbols: Any) -> list[bytes]:
+            raise LookupError("a fault")
+
+    async def script(connection: ServerConnection) -> None:
+        await exchange.say(connection, "T ETH-USD 1")
+        await exchange.listen(connection)
+
+    exchange.scripts = [script]
+    feeds = iter([Faulty(), Faulty(), tiny.Feed(), tiny.Feed()])
+    settings = tiny.settings_for(exchange.url)
+    settings = settings.model_copy(update={"feeds": settings.feeds * 2})
+    task = IngestorTask(settings, put=stream.put, send=queue.send, new_feed=lambda name: next(feeds))
+    async with running(task):
+        await tiny.eventually(lambda: 1 in stream.trade_ids("ETH-USD"))
+        text = "tiny: fault of the programme: LookupError; reconnecting"
+        await tiny.eventually(lambda: stream.notices()["connection", text] >= 2)
+        assert [connection.connected for connection in task.connections] == [False, True]

@@ -26,8 +26,9 @@ class Queue:
 
 
 async def test_when_kinesis_stops_sockets_stop_being_read_and_after_it_nothing_is_lost(
-    exchange: Any, stream: Any, tiny: Any
+    any_exchange: Any, stream: Any, tiny: Any
 ) -> None:
+    exchange = any_exchange
     sent = 0
     stop = asyncio.Event()
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from ecs_tasks.ingestor import publisher as publisher_module
 from ecs_tasks.ingestor.batcher import Batcher
 from ecs_tasks.ingestor.notices import NoticeBoard
 from ecs_tasks.ingestor.publisher import Payload, Publisher
@@ -103,6 +105,36 @@ async def test_only_the_failed_entries_of_a_call_are_sent_again(stream: Any, tin
     assert tries == {partition: 4 if partition == throttled else 1 for partition in used}
     assert bench.stats.retries == 3
     assert stream.trade_ids("BTC-USD") == [1, 2, 3]
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_whatever_fails_each_trade_arrives_once_and_in_order(
+    stream: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(publisher_module, "BACKOFF_SECONDS", (0.001, 0.01))
+    draw = random.Random(seed)
+    stream.verdict = lambda payload: draw.choice(["InternalFailure", "Throttled", None, None])
+
+    async def put(payloads: Sequence[Payload]) -> list[str | None]:
+        await asyncio.sleep(draw.choice([0, 0, 0, 0.002]))
+        if draw.random() < 0.2:
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+        return list(await stream.put(payloads))
+
+    bench = Bench(stream, put=put, max_record_bytes=900)
+    count = 0
+    async with bench.running():
+        for _ in range(60):
+            some = draw.randrange(1, 60)
+            for symbol in SYMBOLS:
+                bench.add(symbol, range(count, count + some))
+            count += some
+            await asyncio.sleep(draw.choice([0, 0, 0.002]))
+        await tiny.eventually(lambda: bench.stats.trades == count * len(SYMBOLS), 60)
+    for symbol in SYMBOLS:
+        assert stream.trade_ids(symbol) == list(range(count))
+    assert max(stream.sizes) <= 900
+    assert bench.publisher.unaccepted_trades == 0
 
 
 async def test_a_partition_that_never_succeeds_does_not_stop_the_others(stream: Any, tiny: Any) -> None:
