@@ -153,8 +153,8 @@ def feed_of_frame(frame: bytes) -> str | None:
 
 def _open(path: Path) -> BinaryIO:
     file = path.open("rb")
-    start = file.read(4096)
-    file.seek(0)
+    # Looked at, not read, so that a pipe can be given as well.
+    start = file.peek(4096)
     if start[:2] == b"\x1f\x8b":
         return gzip.open(file)  # type: ignore[return-value]
     try:
@@ -188,6 +188,8 @@ def _read_line(line: bytes, number: int, skipped: Counter[str]) -> CapturedFrame
 
 
 def _receive_time(stamp: bytes) -> int | None:
+    if len(stamp) == 19 and stamp.isdigit():
+        return int(stamp) if int(stamp) < 2**63 else None
     whole, _, fraction = stamp.removesuffix(b":").partition(b".")
     if not whole.isdigit() or (fraction and not fraction.isdigit()) or len(whole) > 19:
         return None

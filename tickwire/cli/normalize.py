@@ -63,6 +63,8 @@ def main(args: argparse.Namespace) -> int:
 
     began = time.perf_counter()
     inputs: list[Path] = args.files
+    if args.rejects is not None and args.rejects.resolve() == args.out.resolve():
+        raise CommandError(f"--out and --rejects are the same file, {args.out}")
     with ExitStack() as stack:
         out = stack.enter_context(replacing(args.out, *inputs))
         beside = args.out.parent if not args.out.exists() or args.out.is_file() else None
@@ -70,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
         with ExitStack() as reject_stack:
             rejects = None
             if args.rejects is not None:
-                rejects = RejectFile(reject_stack.enter_context(replacing(args.rejects, *inputs, args.out)))
+                rejects = RejectFile(reject_stack.enter_context(replacing(args.rejects, *inputs)))
             normalizer = Normalizer(args.venue, folder, rejects, max_ahead=int(args.max_ahead * _SECOND))
             for path in inputs:
                 normalizer.read(path)

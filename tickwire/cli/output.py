@@ -42,7 +42,7 @@ def replacing(path: Path, *inputs: Path) -> Iterator[IO[bytes]]:
         raise CommandError(f"{path} is a folder, not a file to write")
     if not path.parent.is_dir():
         raise CommandError(f"there is no folder {path.parent} to write {path.name} in")
-    if any(source.exists() and path.exists() and source.samefile(path) for source in inputs):
+    if path.resolve() in [source.resolve() for source in inputs]:
         raise CommandError(f"{path} would overwrite its own input")
     if path.exists() and not path.is_file():
         # A device or a pipe takes the bytes as they come.

@@ -28,7 +28,7 @@ SCHEMA = pa.schema(
         ("receive_time", TIME),
     ]
 )
-ROW_GROUP = 500_000
+ROW_GROUP = 250_000
 _SIDES = pa.array(["unknown", "buy", "sell"])
 _SIDE_CODES = {"buy": Side.BUY, "sell": Side.SELL}
 
@@ -156,32 +156,42 @@ def _check_columns(path: Path, schema: pa.Schema) -> None:
 
 
 def _batch(path: Path, table: pa.Table) -> TradeBatch:
-    parts = []
-    keys = pa.table({"venue": table["venue"].combine_chunks(), "symbol": table["symbol"].combine_chunks()})
-    code = _pair_codes(keys)
-    for value in np.unique(code).tolist():
-        rows = table.filter(pa.array(code == value))
-        venue, symbol = rows["venue"][0].as_py(), rows["symbol"][0].as_py()
-        try:
-            traded = instrument(venue, symbol)
-        except (UnknownSymbol, TypeError) as error:
-            raise CommandError(f"{path}: {symbol!r} is not a symbol such as BTC-USD") from error
-        parts.append(_instrument_batch(path, rows, traded))
-    return TradeBatch.concat(parts)
+    try:
+        venue, symbol = (table[name].combine_chunks().cast(pa.string()) for name in ("venue", "symbol"))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise CommandError(f"{path}: {error}") from error
+    pairs = pa.StructArray.from_arrays([venue, symbol], ["venue", "symbol"])
+    code, keys = _codes(pairs)
+    return TradeBatch.concat(
+        [
+            _instrument_batch(path, table.filter(pa.array(code == k)), _instrument(path, **key))
+            for k, key in enumerate(keys)
+        ]
+    )
 
 
-def _pair_codes(keys: pa.Table) -> npt.NDArray[np.int64]:
-    venue, symbol = (keys[name].combine_chunks().dictionary_encode() for name in ("venue", "symbol"))
-    codes: npt.NDArray[np.int64] = venue.indices.to_numpy(zero_copy_only=False).astype(np.int64) * (
-        len(symbol.dictionary) + 1
-    ) + symbol.indices.to_numpy(zero_copy_only=False)
-    return codes
+def _codes(pairs: pa.StructArray) -> tuple[npt.NDArray[np.int64], list[dict[str, str | None]]]:
+    """Number the distinct (venue, symbol) of n rows: (number of each row, the pairs by number)."""
+    venue, symbol = (pairs.field(k).dictionary_encode("encode") for k in range(2))
+    joined = venue.indices.to_numpy() * len(symbol.dictionary) + symbol.indices.to_numpy()
+    _, first, code = np.unique(joined, return_index=True, return_inverse=True)
+    return code, [pairs[int(row)].as_py() for row in first]
+
+
+def _instrument(path: Path, *, venue: str | None, symbol: str | None) -> Instrument:
+    if venue is None or symbol is None:
+        raise CommandError(f"{path}: a trade has no venue or no symbol")
+    try:
+        return instrument(venue, symbol)
+    except UnknownSymbol as error:
+        raise CommandError(f"{path}: {symbol!r} is not a symbol such as BTC-USD") from error
 
 
 def _instrument_batch(path: Path, rows: pa.Table, traded: Instrument) -> TradeBatch:
-    side = rows["side"].to_pylist()
-    if not _SIDE_CODES.keys() >= set(side):
-        raise CommandError(f"{path}: column side holds {sorted(set(map(str, side)))}, not buy and sell")
+    sides = rows["side"].combine_chunks().cast(pa.string()).dictionary_encode("encode")
+    names = sides.dictionary.to_pylist()
+    if not _SIDE_CODES.keys() >= set(names):
+        raise CommandError(f"{path}: column side holds {sorted(map(str, names))}, not buy and sell")
     try:
         trade_id, exchange_time, receive_time = (
             rows[name].combine_chunks().cast(kind).cast(pa.int64()).to_numpy()
@@ -195,7 +205,7 @@ def _instrument_batch(path: Path, rows: pa.Table, traded: Instrument) -> TradeBa
         trade_id,
         fixed_point(rows["price"], traded.price_scale, "price"),
         fixed_point(rows["size"], traded.size_scale, "size"),
-        np.array([_SIDE_CODES[name] for name in side], np.int8),
+        np.array([_SIDE_CODES[name] for name in names], np.int8)[sides.indices.to_numpy()],
         exchange_time,
         receive_time,
         np.zeros(len(rows), np.int8),

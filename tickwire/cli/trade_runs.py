@@ -15,7 +15,7 @@ from tickwire.columns import Int64, TradeBatch
 from tickwire.symbols import Instrument
 from tickwire.validation.sequence import CONFIRMATIONS
 
-RUN_ROWS = 1_000_000
+RUN_ROWS = 500_000
 COLUMNS = ("trade_id", "price", "size", "side", "exchange_time", "receive_time", "late")
 """Rows of a window; ``late`` is 1 where a higher id of the symbol had come before."""
 

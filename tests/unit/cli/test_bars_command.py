@@ -143,6 +143,8 @@ def _changed(path: Path, name: str, column: pa.Array) -> Path:
         ),
         ("size", pa.array([Decimal(92233720369)] * 4, pa.decimal128(38, 18)), "column size is too large for int64"),
         ("symbol", pa.array(["?"] * 4), "'?' is not a symbol such as BTC-USD"),
+        ("venue", pa.array([None] * 4, pa.string()), "a trade has no venue or no symbol"),
+        ("trade_id", pa.array([1.5] * 4), "was truncated"),
         ("side", pa.array(["long"] * 4), "column side holds ['long'], not buy and sell"),
     ],
 )
@@ -168,3 +170,16 @@ def test_missing_column_missing_file_or_no_parquet_at_all(tickwire: Tickwire, tr
     outcome = tickwire("bars", tmp_path / "nowhere", "--interval", "1m", "--out", out)
     assert (outcome.code, outcome.err) == (1, f"tickwire bars: {tmp_path / 'nowhere'}: no such file\n")
     assert not out.exists()
+
+
+def test_file_rewritten_by_pandas_with_categories_gives_the_same_bars(
+    tickwire: Tickwire, trades: Path, tmp_path: Path
+) -> None:
+    table = pq.read_table(trades)
+    for name in ("venue", "symbol", "side"):
+        table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
+    table = table.set_column(3, "price", table["price"].cast(pa.decimal128(20, 8)))
+    pq.write_table(table, tmp_path / "other.parquet", row_group_size=3)
+    for source, out in ((trades, "a.parquet"), (tmp_path / "other.parquet", "b.parquet")):
+        assert tickwire("bars", source, "--interval", "1m", "--out", tmp_path / out).code == 0
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()

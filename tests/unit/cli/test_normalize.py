@@ -1,7 +1,10 @@
 """``tickwire normalize``: exact trades out, and an account of everything else."""
 
 import gzip
+import io
 import json
+import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,6 +14,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from tickwire.cli.output import ProgressLine
+from tickwire.venues.binance import BinanceFeed
+from tickwire.venues.feed import ParsedFrames
 
 Tickwire = Callable[..., Any]
 BinanceTrade = Callable[..., bytes]
@@ -246,9 +253,66 @@ def test_missing_file_or_folder_is_one_sentence(
     )
     own = tickwire("normalize", "--venue", "binance", path, "--out", path)
     assert (own.code, own.err) == (1, f"tickwire normalize: {path} would overwrite its own input\n")
+    same = tickwire("normalize", "--venue", "binance", path, "--out", out, "--rejects", out)
+    assert (same.code, same.err) == (1, f"tickwire normalize: --out and --rejects are the same file, {out}\n")
 
 
 def test_unknown_venue_is_wrong_usage(tickwire: Tickwire, tmp_path: Path) -> None:
     outcome = tickwire("normalize", "--venue", "nasdaq", "x", "--out", tmp_path / "t.parquet")
     assert outcome.code == 2
     assert "invalid choice: 'nasdaq'" in outcome.err
+
+
+def test_fault_of_the_parser_costs_its_frame_only(
+    tickwire: Tickwire,
+    capture: Capture,
+    binance_trade: BinanceTrade,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parse = BinanceFeed.parse
+
+    def faulty(feed: BinanceFeed, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
+        if b'"t": 2,' in frame:
+            raise ZeroDivisionError("oops")
+        parse(feed, frame, receive_time, out)
+
+    monkeypatch.setattr(BinanceFeed, "parse", faulty)
+    path = capture(*map(binance_trade, [1, 2, 3]))
+    outcome = tickwire(
+        "normalize", "--venue", "binance", path, "--out", tmp_path / "t.parquet", "--json",
+        "--rejects", tmp_path / "r.ndjson",
+    )  # fmt: skip
+    assert outcome.json["rejected"] == {"parser_failed": 1}
+    assert outcome.json["trades"] == 2
+    assert json.loads((tmp_path / "r.ndjson").read_text())["detail"] == "ZeroDivisionError: oops"
+
+
+def test_pipe_can_be_normalized(tickwire: Tickwire, binance_trade: BinanceTrade, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    feeder = threading.Thread(target=pipe.write_bytes, args=(gzip.compress(binance_trade(1)),))
+    feeder.start()
+    outcome = tickwire("normalize", "--venue", "binance", pipe, "--out", tmp_path / "t.parquet", "--json")
+    feeder.join()
+    assert outcome.json["trades"] == 1
+
+
+def test_progress_is_shown_on_a_terminal_and_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    progress = ProgressLine(delay_seconds=0)
+    progress.update("1,000 frames")
+    progress.update("too soon after the last")
+    progress.clear()
+    assert terminal.getvalue() == "\r\x1b[K1,000 frames\r\x1b[K"
+
+
+def test_progress_is_silent_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stderr)
+    progress = ProgressLine(delay_seconds=0)
+    progress.update("1,000 frames")
+    progress.clear()
+    assert stderr.getvalue() == ""
