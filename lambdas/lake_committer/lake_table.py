@@ -43,11 +43,9 @@ def glue_catalog() -> GlueCatalog:
     # A call that the transport repeats after a lost answer would meet its own commit, look like a
     # conflict, and make pyiceberg delete manifests that the table uses.
     client = boto3.client("glue", config=Config(retries={"total_max_attempts": 1}))
-    properties = {"s3.region": client.meta.region_name}
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        properties["s3.endpoint"] = endpoint
-    return GlueCatalog("tickwire", client=client, **properties)
+    properties = {"s3.endpoint": endpoint} if endpoint else {}
+    return GlueCatalog("tickwire", client=client, **properties, **{"s3.region": client.meta.region_name})
 
 
 class LakeTable:

@@ -1,12 +1,7 @@
 """Real servers on this machine, each started once a run: the AWS emulator and PostgreSQL."""
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,33 +10,15 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
+from local.emulator import Emulator
 from local.postgres import LocalPostgres
 
 
 @pytest.fixture(scope="session")
-def emulator_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def emulator_url() -> Iterator[str]:
     """The address of a fresh MiniStack."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "IOT_MTLS_ENABLED": "0"}
-    environment.pop("AWS_ENDPOINT_URL", None)
-    log = tmp_path_factory.mktemp("emulator") / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"], env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        deadline = time.monotonic() + 60
-        while not _answers(url):
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the emulator did not come up: {log.read_text()[-2000:]}")
-            time.sleep(0.05)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
+    with Emulator() as emulator:
+        yield emulator.endpoint_url
 
 
 @pytest.fixture
@@ -63,8 +40,6 @@ def aws(emulator_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[LocalPostgres]:
     """A fresh PostgreSQL server, in a short path since it listens on a Unix socket."""
-    import tempfile
-
     with tempfile.TemporaryDirectory(prefix="tickwire-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         with LocalPostgres(Path(folder) / "postgres") as server:
@@ -92,11 +67,3 @@ def lambda_context() -> SimpleNamespace:
         aws_request_id="00000000-0000-0000-0000-000000000000",
         get_remaining_time_in_millis=lambda: 60_000,
     )
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/_ministack/health", timeout=1):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
