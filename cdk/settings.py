@@ -117,7 +117,8 @@ class StageSettings:
 
     ``max_record_age_seconds`` is how old a record a consumer still retries; it lies below the
     streams' retention, so that a record is handed to the failure bucket before Kinesis forgets it.
-    ``max_age_seconds`` is how far a trade's exchange time may lie behind its receive time.
+    ``visibility_factor`` is how many times a consumer's timeout a message of its queue stays
+    invisible. ``max_age_seconds`` is how far a trade's exchange time may lie behind its receive time.
     ``protected`` keeps the stateful stacks and their data when somebody deletes the application.
     """
 
@@ -134,7 +135,7 @@ class StageSettings:
     log_retention_days: int
     availability_zones: int
     bundle_dependencies: bool
-    commit_visibility_seconds: int
+    visibility_factor: int
     dead_letter_window_seconds: int
     alarm_iterator_age_seconds: int
     consumers: dict[str, ConsumerSettings] = field(default_factory=_aws_consumers)
@@ -160,10 +161,7 @@ class StageSettings:
             ),
             (self.database.min_capacity > 0, "the database's minimum capacity must be above 0"),
             (all(feed.feed in FEEDS for feed in self.feeds), f"feeds are {', '.join(FEEDS)}"),
-            (
-                self.commit_visibility_seconds >= self.functions["lake_committer"].timeout_seconds,
-                "a commit must stay invisible for as long as its function may run",
-            ),
+            (self.visibility_factor >= 1, "a message must stay invisible for as long as its function may run"),
         )
         for holds, message in checks:
             if not holds:
@@ -190,7 +188,7 @@ _DEV = StageSettings(
     log_retention_days=14,
     availability_zones=2,
     bundle_dependencies=True,
-    commit_visibility_seconds=720,  # six times the function's timeout, as AWS advises
+    visibility_factor=6,  # as AWS advises for queues that feed functions
     dead_letter_window_seconds=1,
     alarm_iterator_age_seconds=60,
 )
@@ -221,7 +219,13 @@ _LOCAL = replace(
         "lake_writer": ConsumerSettings(batch_size=2000, window_seconds=2, fan_out=False),
     },
     bundle_dependencies=False,
-    commit_visibility_seconds=120,
+    functions={
+        **_functions(),
+        "lake_committer": FunctionSettings(memory=1024, timeout_seconds=30),
+        "dead_letters": FunctionSettings(memory=512, timeout_seconds=30),
+    },
+    # A message whose function was killed comes back after 30 s rather than minutes.
+    visibility_factor=1,
     dead_letter_window_seconds=0,
 )
 

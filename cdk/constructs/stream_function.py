@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from cdk.constructs.failure_destination import WriteOnlyBucket
 from cdk.constructs.service_function import ServiceFunction
 from cdk.settings import StageSettings
 
@@ -44,7 +45,7 @@ class StreamFunction(ServiceFunction):
             "report_batch_item_failures": True,
             "retry_attempts": -1,
             "max_record_age": Duration.seconds(settings.max_record_age_seconds),
-            "on_failure": sources.S3OnFailureDestination(failures),
+            "on_failure": WriteOnlyBucket(failures),
         }
         if consumer.fan_out:
             self.consumer = kinesis.StreamConsumer(

@@ -86,7 +86,15 @@ class DataStack(Stack):
         ]
         iam.Grant.add_to_principal(
             grantee=role,
-            actions=["glue:GetDatabase", "glue:GetTable", "glue:GetTables", "glue:CreateTable", "glue:UpdateTable"],
+            actions=[
+                # pyiceberg creates what it needs without asking first whether it is there.
+                "glue:CreateDatabase",
+                "glue:GetDatabase",
+                "glue:CreateTable",
+                "glue:GetTable",
+                "glue:GetTables",
+                "glue:UpdateTable",
+            ],
             resource_arns=arns,
         ).assert_success()
 

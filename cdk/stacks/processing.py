@@ -15,7 +15,7 @@ from cdk.stacks.data import DataStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.streams import StreamsStack
 
-_DATABASE_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "psycopg[binary]", "pydantic-settings", "msgspec")
+_DATABASE_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "psycopg[binary]", "msgspec")
 
 
 class ProcessingStack(Stack):
@@ -93,14 +93,12 @@ class ProcessingStack(Stack):
             failures=self._streams.failures,
             environment={
                 "TICKWIRE_EVENTS_STREAM": self._streams.market_events.stream_name,
-                "TICKWIRE_TRADES_DLQ_URL": self._streams.trades_dlq.queue_url,
                 "TICKWIRE_STATE_URL": self._data.state.url,
             },
             **self._in_vpc,
             **self._shared,
         )
         self._streams.market_events.grant_write(signals.function)
-        self._streams.trades_dlq.grant_send_messages(signals.function)
         return signals
 
     def _new_lake_writer(self) -> StreamFunction:
@@ -112,7 +110,6 @@ class ProcessingStack(Stack):
             failures=self._streams.failures,
             environment={
                 "TICKWIRE_LAKE_BUCKET": self._data.lake.bucket_name,
-                "TICKWIRE_LAKE_DATABASE": self._data.lake_database,
                 "TICKWIRE_LAKE_COMMITS_QUEUE_URL": self._streams.lake_commits.queue_url,
             },
             **self._shared,

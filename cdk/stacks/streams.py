@@ -34,7 +34,8 @@ class StreamsStack(Stack):
             self, "MarketEvents", settings=settings.stream, key=self.key, removal_policy=removal
         ).stream
 
-        dead_letter_visibility = Duration.seconds(6 * settings.functions["dead_letters"].timeout_seconds)
+        factor = settings.visibility_factor
+        dead_letter_visibility = Duration.seconds(factor * settings.functions["dead_letters"].timeout_seconds)
         self.frames_dlq = WorkQueue(
             self, "FramesDlq", key=self.key, visibility=dead_letter_visibility, removal_policy=removal
         ).queue
@@ -45,7 +46,7 @@ class StreamsStack(Stack):
             self,
             "LakeCommits",
             key=self.key,
-            visibility=Duration.seconds(settings.commit_visibility_seconds),
+            visibility=Duration.seconds(factor * settings.functions["lake_committer"].timeout_seconds),
             removal_policy=removal,
             fifo=True,
             max_receives=_COMMIT_RECEIVES,

@@ -1,0 +1,117 @@
+"""The synthesised application, once a session: the CDK takes seconds to load and to synthesise."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+
+class Resource(NamedTuple):
+    """One resource of a template; ``name`` is its logical id, to follow references and never to find it."""
+
+    stack: str
+    name: str
+    properties: dict[str, Any]
+    whole: dict[str, Any]
+
+
+class Application:
+    """The templates of a stage, by the last part of their stack's name, and how to read them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.templates: dict[str, dict[str, Any]] = {
+            path.name.removesuffix(".template.json").rpartition("-")[2]: json.loads(path.read_text())
+            for path in sorted(folder.glob("*.template.json"))
+        }
+
+    def resources(self, kind: str) -> list[Resource]:
+        """Give every resource of a type, over all stacks."""
+        return [
+            Resource(stack, name, whole.get("Properties", {}), whole)
+            for stack, template in self.templates.items()
+            for name, whole in template["Resources"].items()
+            if whole["Type"] == kind
+        ]
+
+    def function(self, name: str) -> Resource:
+        """Give the function that says of itself, in its environment, that it is ``name``."""
+        (found,) = [
+            function
+            for function in self.resources("AWS::Lambda::Function")
+            if self.variables(function).get("POWERTOOLS_SERVICE_NAME") == name
+        ]
+        return found
+
+    def variables(self, function: Resource) -> dict[str, Any]:
+        """Give a function's environment."""
+        variables: dict[str, Any] = function.properties.get("Environment", {}).get("Variables", {})
+        return variables
+
+    def mappings(self, name: str) -> list[dict[str, Any]]:
+        """Give the properties of a function's event-source mappings."""
+        function = self.function(name)
+        return [
+            item.properties
+            for item in self.resources("AWS::Lambda::EventSourceMapping")
+            if item.stack == function.stack and item.properties["FunctionName"] == {"Ref": function.name}
+        ]
+
+    def statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Give every statement of an identity policy, with where it stands."""
+        for policy in self.resources("AWS::IAM::Policy"):
+            for statement in policy.properties["PolicyDocument"]["Statement"]:
+                yield f"{policy.stack}/{policy.name}", statement
+        for role in self.resources("AWS::IAM::Role"):
+            for inline in role.properties.get("Policies", []):
+                for statement in inline["PolicyDocument"]["Statement"]:
+                    yield f"{role.stack}/{role.name}", statement
+
+    def actions(self, stack: str, role: str) -> set[str]:
+        """Give all that a role may do, by its logical id."""
+        return {
+            action
+            for policy in self.resources("AWS::IAM::Policy")
+            if policy.stack == stack and {"Ref": role} in policy.properties["Roles"]
+            for statement in policy.properties["PolicyDocument"]["Statement"]
+            for action in as_list(statement["Action"])
+        }
+
+    def actions_of(self, name: str) -> set[str]:
+        """Give all that a function's role may do."""
+        function = self.function(name)
+        return self.actions(function.stack, function.properties["Role"]["Fn::GetAtt"][0])
+
+
+def as_list(value: Any) -> list[Any]:
+    """Give a list, as CloudFormation allows one value where it means a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.fixture(scope="session")
+def synthesise() -> Callable[[str, Path], Application]:
+    """Synthesise a stage into a folder. No wheel is installed and no image built: templates are judged."""
+    if shutil.which("node") is None:
+        pytest.skip("the AWS CDK needs Node.js to synthesise")
+    from cdk.app_factory import build_app
+
+    def run(stage: str, folder: Path) -> Application:
+        build_app(stage, context={"aws:cdk:bundling-stacks": []}, outdir=folder).synth()
+        return Application(folder)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def prod(synthesise: Callable[[str, Path], Application], tmp_path_factory: pytest.TempPathFactory) -> Application:
+    """Stage ``prod``."""
+    return synthesise("prod", tmp_path_factory.mktemp("cdk") / "prod")
+
+
+@pytest.fixture(scope="session")
+def dev(synthesise: Callable[[str, Path], Application], tmp_path_factory: pytest.TempPathFactory) -> Application:
+    """Stage ``dev``."""
+    return synthesise("dev", tmp_path_factory.mktemp("cdk") / "dev")

@@ -1,0 +1,140 @@
+"""What the application is made of, and that it is the same each time it is made."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STATEFUL = {"Network", "Streams", "Data"}
+STATELESS = {"Processing", "Delivery", "Ingestion"}
+IMAGES = {"validator", "signals", "lake_writer", "lake_committer", "store_writer"}
+ZIPS = {"websocket", "broadcaster", "dead_letters", "migrations"}
+
+
+def test_stateful_stacks_are_apart_from_stateless_ones(prod: Any) -> None:
+    assert set(prod.templates) == STATEFUL | STATELESS
+    stores = ("Kinesis::Stream", "SQS::Queue", "S3::Bucket", "DynamoDB::Table", "RDS::DBCluster", "MemoryDB::Cluster")
+    for kind in stores:
+        assert {item.stack for item in prod.resources(f"AWS::{kind}")} <= STATEFUL
+    assert {item.stack for item in prod.resources("AWS::Lambda::Function")} <= STATELESS
+
+
+def test_production_protects_its_data_and_development_does_not(prod: Any, dev: Any) -> None:
+    def protected(application: Any) -> set[str]:
+        manifest = json.loads((application.folder / "manifest.json").read_text())
+        return {
+            name.rpartition("-")[2]
+            for name, artifact in manifest["artifacts"].items()
+            if artifact["type"] == "aws:cloudformation:stack" and artifact["properties"].get("terminationProtection")
+        }
+
+    assert protected(prod) == STATEFUL
+    assert protected(dev) == set()
+    for kind in ("Kinesis::Stream", "SQS::Queue", "S3::Bucket", "DynamoDB::Table", "KMS::Key"):
+        assert {item.whole["DeletionPolicy"] for item in prod.resources(f"AWS::{kind}")} == {"Retain"}
+        assert {item.whole["DeletionPolicy"] for item in dev.resources(f"AWS::{kind}")} == {"Delete"}
+
+
+def test_two_syntheses_give_the_same_templates(dev: Any, synthesise: Any, tmp_path: Path) -> None:
+    again = synthesise("dev", tmp_path / "again")
+    assert again.templates == dev.templates
+
+
+@pytest.mark.parametrize("name", sorted(IMAGES))
+def test_a_function_with_heavy_packages_is_an_image_run_by_its_handler(prod: Any, name: str) -> None:
+    properties = prod.function(name).properties
+    assert properties["PackageType"] == "Image"
+    assert properties["ImageConfig"]["Command"] == [f"lambdas.{name}.handler.handler"]
+    assert properties["Architectures"] == ["arm64"]
+
+
+def test_the_image_functions_share_one_image(prod: Any) -> None:
+    images = {str(prod.function(name).properties["Code"]["ImageUri"]) for name in IMAGES}
+    assert len(images) == 1
+
+
+@pytest.mark.parametrize("name", sorted(ZIPS))
+def test_a_small_function_is_a_zip_run_by_its_handler(prod: Any, name: str) -> None:
+    properties = prod.function(name).properties
+    assert properties["Handler"] == f"lambdas.{name}.handler.handler"
+    assert properties["Runtime"] == "python3.13"
+    assert properties["Architectures"] == ["arm64"]
+
+
+def test_the_tables_have_the_keys_that_the_functions_use(prod: Any) -> None:
+    keys = {
+        tuple(f"{key['AttributeName']} {key['KeyType']}" for key in table.properties["KeySchema"]): table.properties
+        for table in prod.resources("AWS::DynamoDB::Table")
+    }
+    assert set(keys) == {("connection_id HASH",), ("topic HASH", "connection_id RANGE"), ("item HASH", "at RANGE")}
+    (index,) = keys["topic HASH", "connection_id RANGE"]["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "by_connection"
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["connection_id", "topic"]
+    last_values = keys["item HASH", "at RANGE"]
+    assert last_values["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+    assert {"AttributeName": "at", "AttributeType": "N"} in last_values["AttributeDefinitions"]
+
+
+def test_the_websocket_api_routes_by_the_action_of_a_message(prod: Any) -> None:
+    (api,) = prod.resources("AWS::ApiGatewayV2::Api")
+    assert api.properties["ProtocolType"] == "WEBSOCKET"
+    assert api.properties["RouteSelectionExpression"] == "$request.body.action"
+    routes = {route.properties["RouteKey"] for route in prod.resources("AWS::ApiGatewayV2::Route")}
+    assert routes == {"$connect", "$disconnect", "$default", "subscribe", "unsubscribe", "ping"}
+
+
+def test_the_functions_of_the_screens_stay_outside_the_network(prod: Any) -> None:
+    for name in ("websocket", "broadcaster"):
+        assert "VpcConfig" not in prod.function(name).properties
+
+
+@pytest.mark.parametrize("name", ["validator", "signals", "store_writer", "dead_letters", "migrations"])
+def test_the_functions_of_the_stores_stand_inside_the_network(prod: Any, name: str) -> None:
+    assert prod.function(name).properties["VpcConfig"]["SubnetIds"]
+
+
+def test_a_failed_deployment_of_the_ingestor_rolls_back(prod: Any) -> None:
+    (service,) = prod.resources("AWS::ECS::Service")
+    assert service.properties["DeploymentConfiguration"]["DeploymentCircuitBreaker"] == {
+        "Enable": True,
+        "Rollback": True,
+    }
+    assert service.properties["DeploymentConfiguration"]["MinimumHealthyPercent"] == 100
+    (task,) = prod.resources("AWS::ECS::TaskDefinition")
+    assert "/health" in task.properties["ContainerDefinitions"][0]["HealthCheck"]["Command"][1]
+
+
+def test_the_ingestor_reads_the_feeds_of_the_settings(prod: Any) -> None:
+    (task,) = prod.resources("AWS::ECS::TaskDefinition")
+    variables = {item["Name"]: item["Value"] for item in task.properties["ContainerDefinitions"][0]["Environment"]}
+    feeds = json.loads(variables["TICKWIRE_FEEDS"])
+    assert [feed["feed"] for feed in feeds] == ["binance", "coinbase", "kraken"]
+    assert all(feed["symbols"] for feed in feeds)
+
+
+def test_every_resource_carries_the_stage(prod: Any) -> None:
+    for stream in prod.resources("AWS::Kinesis::Stream"):
+        assert {"Key": "stage", "Value": "prod"} in _as_list(stream.properties["Tags"])
+
+
+def test_cfn_lint_finds_no_fault(prod: Any) -> None:
+    templates = sorted(str(path) for path in prod.folder.glob("*.template.json"))
+    ignored = (
+        "W3005",  # the CDK writes out dependencies that CloudFormation would find by itself
+        "E3690",  # cfn-lint's list of Aurora's versions ends before 18; the CDK's, checked at synthesis, does not
+    )
+    program = Path(sys.executable).with_name("cfn-lint")
+    done = subprocess.run(
+        [program, "--ignore-checks", *ignored, "--regions", "us-east-1", "--", *templates],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

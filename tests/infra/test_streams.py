@@ -1,0 +1,110 @@
+"""The streams, the queues and how the functions read them."""
+
+from typing import Any
+
+import pytest
+
+STREAM_FUNCTIONS = {"validator", "signals", "broadcaster", "store_writer", "lake_writer"}
+RETENTION_SECONDS = 7 * 24 * 3600
+
+
+def _mapping(application: Any, name: str) -> dict[str, Any]:
+    (mapping,) = application.mappings(name)
+    return dict(mapping)
+
+
+def test_three_streams_keep_records_for_seven_days(prod: Any) -> None:
+    streams = prod.resources("AWS::Kinesis::Stream")
+    assert len(streams) == 3
+    assert {stream.properties["RetentionPeriodHours"] for stream in streams} == {7 * 24}
+    assert {stream.properties["StreamModeDetails"]["StreamMode"] for stream in streams} == {"PROVISIONED"}
+
+
+@pytest.mark.parametrize("name", sorted(STREAM_FUNCTIONS))
+def test_a_stream_function_retries_as_long_as_the_record_may_live(prod: Any, name: str) -> None:
+    mapping = _mapping(prod, name)
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    assert mapping["MaximumRetryAttempts"] == -1
+    assert 0 < mapping["MaximumRecordAgeInSeconds"] < RETENTION_SECONDS
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ParallelizationFactor"] == 1
+
+
+@pytest.mark.parametrize("name", sorted(STREAM_FUNCTIONS))
+def test_records_given_up_go_to_a_bucket_whole(prod: Any, name: str) -> None:
+    destination = _mapping(prod, name)["DestinationConfig"]["OnFailure"]["Destination"]
+    # The bucket stands in the stack of the streams; SQS would get the records' positions only.
+    assert "Failures" in destination["Fn::ImportValue"]
+
+
+@pytest.mark.parametrize("name", ["validator", "signals", "broadcaster"])
+def test_the_way_to_the_screen_does_not_wait(prod: Any, name: str) -> None:
+    mapping = _mapping(prod, name)
+    assert mapping["MaximumBatchingWindowInSeconds"] == 0
+    assert mapping["BatchSize"] == 200
+    source = mapping["EventSourceArn"]["Fn::GetAtt"]
+    consumers = {item.name for item in prod.resources("AWS::Kinesis::StreamConsumer")}
+    assert source[0] in consumers, "without enhanced fan-out a shard is looked at once a second"
+
+
+def test_writers_collect_batches(prod: Any) -> None:
+    assert _mapping(prod, "store_writer")["MaximumBatchingWindowInSeconds"] == 1
+    lake_writer = _mapping(prod, "lake_writer")
+    assert 5 <= lake_writer["MaximumBatchingWindowInSeconds"] <= 10
+    assert lake_writer["BatchSize"] >= 1000
+
+
+def test_commits_go_through_a_fifo_queue_with_a_place_for_poison(prod: Any) -> None:
+    fifo = [queue for queue in prod.resources("AWS::SQS::Queue") if queue.properties.get("FifoQueue")]
+    redriving = [queue for queue in fifo if "RedrivePolicy" in queue.properties]
+    assert len(fifo) == 2
+    assert len(redriving) == 1
+    target = redriving[0].properties["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+    assert target in {queue.name for queue in fifo}
+
+
+@pytest.mark.parametrize(("name", "queues"), [("lake_committer", 1), ("dead_letters", 2)])
+def test_queue_functions_report_partial_failures(prod: Any, name: str, queues: int) -> None:
+    mappings = prod.mappings(name)
+    assert len(mappings) == queues
+    assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
+
+
+def test_messages_stay_invisible_for_six_times_their_functions_timeout(prod: Any) -> None:
+    longest = max(prod.function(name).properties["Timeout"] for name in ("lake_committer", "dead_letters"))
+    assert max(queue.properties["VisibilityTimeout"] for queue in prod.resources("AWS::SQS::Queue")) == 6 * longest
+
+
+def test_dead_letters_wait_for_fourteen_days(prod: Any) -> None:
+    assert {queue.properties["MessageRetentionPeriod"] for queue in prod.resources("AWS::SQS::Queue")} == {1_209_600}
+
+
+def test_every_stream_function_has_an_alarm_on_its_lag(prod: Any) -> None:
+    watched = [
+        _as_list(alarm.properties["Dimensions"])[0]["Value"]
+        for alarm in prod.resources("AWS::CloudWatch::Alarm")
+        if alarm.properties.get("MetricName") == "IteratorAge"
+    ]
+    assert sorted(str(value) for value in watched) == sorted(
+        str({"Ref": prod.function(name).name}) for name in STREAM_FUNCTIONS
+    )
+
+
+def test_every_function_has_alarms_on_errors_and_throttles(prod: Any) -> None:
+    for metric in ("Errors", "Throttles"):
+        watched = {
+            (alarm.stack, alarm.properties["Dimensions"][0]["Value"]["Ref"])
+            for alarm in prod.resources("AWS::CloudWatch::Alarm")
+            if alarm.properties.get("MetricName") == metric
+        }
+        ours = {
+            (item.stack, item.name)
+            for item in prod.resources("AWS::Lambda::Function")
+            if "POWERTOOLS_SERVICE_NAME" in item.properties.get("Environment", {}).get("Variables", {})
+        }
+        assert watched == ours
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
