@@ -177,8 +177,8 @@ def test_a_table_for_people_has_exact_numbers_and_utc_times(lake, query):
     assert text.splitlines() == [
         "symbol               price      size  exchange_time",
         "--------  ----------------  --------  --------------------",
-        "BTC-USDT    61685.99000001  0.000123  2024-08-08 00:00:01Z",
-        "SHIB-USD  0.06168599000001       123  2024-08-08 00:00:01Z",
+        "BTC-USDT    61685.99000001  0.000123  2024-08-08T00:00:01Z",
+        "SHIB-USD  0.06168599000001       123  2024-08-08T00:00:01Z",
     ]
 
 

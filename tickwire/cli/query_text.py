@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _CELL = 60
 _NARROWEST = 20
@@ -57,12 +58,14 @@ def print_csv(reader: pa.RecordBatchReader) -> None:
 
 def _rows(reader: pa.RecordBatchReader) -> Iterator[tuple[Any, ...]]:
     for batch in reader:
-        # Python's datetime ends at microseconds.
-        columns = [
-            (column.cast(pa.string()) if pa.types.is_timestamp(column.type) and column.type.unit == "ns" else column)
-            for column in batch.columns
-        ]
-        yield from zip(*(column.to_pylist() for column in columns), strict=True)
+        yield from zip(*(_exact(column).to_pylist() for column in batch.columns), strict=True)
+
+
+def _exact(column: pa.Array) -> pa.Array:
+    """Write nanoseconds as text, since Python's datetime ends at microseconds."""
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        return pc.replace_substring(column.cast(pa.string()), " ", "T")
+    return column
 
 
 def _text(value: Any) -> str:
@@ -70,7 +73,7 @@ def _text(value: Any) -> str:
         text = format(value, "f")
         return text.rstrip("0").rstrip(".") if "." in text else text
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ").replace("+00:00", "Z")
+        return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bytes):
         return b64encode(value).decode()
     if isinstance(value, bool):
@@ -87,8 +90,6 @@ def _json_value(value: Any) -> Any:
         return [_json_value(item) for item in value]
     if isinstance(value, float):
         return value if value - value == 0 else None  # JSON has neither infinity nor NaN
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
     if value is None or isinstance(value, bool | int | str):
         return value
     return _text(value)
@@ -113,16 +114,20 @@ def _place(text: str, width: int, right: bool) -> str:
 
 def _fit(widths: Sequence[int], total: int, *, narrowable: Sequence[bool]) -> tuple[list[int], int]:
     """Narrow the widest texts until all fit, never a number; hide the last columns if that is not enough."""
-    fitted = list(widths)
-    while sum(fitted) + len(_GAP) * (len(fitted) - 1) > total:
-        widest = max((w for w, may in zip(fitted, narrowable, strict=False) if may), default=0)
-        if widest > _NARROWEST:
-            fitted[next(k for k, w in enumerate(fitted) if w == widest and narrowable[k])] -= 1
-        elif len(fitted) > 1:
-            fitted.pop()
-        else:
-            break
-    return fitted, len(widths) - len(fitted)
+    for count in range(len(widths), 0, -1):
+        fitted = _narrow(list(widths[:count]), total - len(_GAP) * (count - 1), narrowable)
+        if fitted is not None:
+            return fitted, len(widths) - count
+    return list(widths[:1]), len(widths) - 1
+
+
+def _narrow(widths: list[int], room: int, narrowable: Sequence[bool]) -> list[int] | None:
+    while sum(widths) > room:
+        candidates = [(width, k) for k, width in enumerate(widths) if narrowable[k] and width > _NARROWEST]
+        if not candidates:
+            return None
+        widths[max(candidates)[1]] -= 1
+    return widths
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
