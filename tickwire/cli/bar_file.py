@@ -24,6 +24,7 @@ SCHEMA = pa.schema(
     ]
 )
 _EXACT = Context(prec=100, traps=[Inexact, InvalidOperation])
+_PLACES = DECIMAL.scale
 # A jump between ids is of no matter here: whatever is in the file is a trade.
 _ANY_JUMP = 2**63
 
@@ -76,4 +77,8 @@ def _table(traded: Instrument, bars: list[BarSums]) -> pa.Table:
 
 
 def _decimal(value: int, scale: int) -> Decimal:
+    if scale > _PLACES:
+        # The notional of a coin of large supply, 14 + 5 places, of which real trades use 15 at most.
+        unit = 10 ** (scale - _PLACES)
+        value, scale = (2 * value + unit) // (2 * unit), _PLACES
     return _EXACT.scaleb(Decimal(value), -scale)

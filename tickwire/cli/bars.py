@@ -15,7 +15,7 @@ Computes bars from the trades that `tickwire normalize` wrote. Each bar covers [
 of exchange time, counted from 1970-01-01T00:00:00Z; an interval without a trade has no bar. Open and
 close are the trades of lowest and highest id. Columns: venue, symbol, start (timestamp[ns, UTC]),
 open, high, low, close, volume, buy_volume (of aggressive buyers), notional and vwap
-(decimal128(38, 18); all exact, vwap rounded half up to the price's scale), trades, first_id, last_id.
+(decimal128(38, 18), exact; vwap rounded half up to the price's scale), trades, first_id, last_id.
 """
 
 _EXAMPLES = """\

@@ -10,8 +10,9 @@ from typing import Any
 from tickwire.cli.output import CommandError, print_json
 
 _DESCRIPTION = """\
-Shows what a record of the streams trades-raw, trades-clean or market-events holds. RECORD is its
-bytes, or their base64 as `aws kinesis get-records` prints them.
+Shows what a record of the streams trades-raw, trades-clean or market-events holds: one envelope, or
+several where a stage caught up. RECORD is its bytes, or their base64 as `aws kinesis get-records`
+prints them.
 """
 
 _EXAMPLES = """\
@@ -40,20 +41,28 @@ def add_parser(subparsers: Any) -> None:
 def main(args: argparse.Namespace) -> int:
     """Show the record."""
     from tickwire.cli.record_text import record_lines, record_object
-    from tickwire.envelope import decode
+    from tickwire.envelope import decode, split
     from tickwire.errors import DamagedRecord, UnknownRecordVersion
 
     name = "standard input" if args.record == "-" else args.record
     data = sys.stdin.buffer.read() if args.record == "-" else Path(args.record).read_bytes()
     data = _raw(data)
     try:
-        record = decode(data)
+        parts = split(data) or [data]
+    except DamagedRecord:
+        # Decoding says more exactly what is wrong.
+        parts = [data]
+    try:
+        records = [decode(part) for part in parts]
     except (DamagedRecord, UnknownRecordVersion) as error:
         raise CommandError(f"{name}: not a readable record: {error}") from error
     if args.json:
-        print_json(record_object(record))
-    else:
-        for line in record_lines(record, size=len(data), limit=args.limit if args.limit > 0 else None):
+        print_json({"bytes": len(data), "envelopes": [record_object(record) for record in records]})
+        return 0
+    for number, (part, record) in enumerate(zip(parts, records, strict=True)):
+        if number:
+            print()
+        for line in record_lines(record, size=len(part), limit=args.limit if args.limit > 0 else None):
             print(line)
     return 0
 

@@ -69,6 +69,17 @@ def test_bars_of_four_trades_worked_by_hand(tickwire: Tickwire, trades: Path, tm
     assert pq.read_schema(out).field("vwap").type == pa.decimal128(38, 18)
 
 
+def test_coin_of_large_supply_keeps_its_notional(
+    tickwire: Tickwire, capture: Capture, binance_trade: BinanceTrade, tmp_path: Path
+) -> None:
+    path = capture(binance_trade(1, s="PEPEUSDT", p="0.00001234", q="123456789012.5"))
+    tickwire("normalize", "--venue", "binance", path, "--out", tmp_path / "t.parquet")
+    tickwire("bars", tmp_path / "t.parquet", "--interval", "1m", "--out", tmp_path / "b.parquet")
+    (bar,) = read(tmp_path / "b.parquet")
+    assert bar["notional"] == Decimal("1523456.77641425")
+    assert bar["vwap"] == Decimal("0.00001234")
+
+
 def test_trades_given_twice_count_once(tickwire: Tickwire, trades: Path, tmp_path: Path) -> None:
     once, twice = tmp_path / "once.parquet", tmp_path / "twice.parquet"
     tickwire("bars", trades, "--interval", "1h", "--out", once)

@@ -97,7 +97,9 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_json_has_every_section_with_decimals_as_text(tickwire: Tickwire, path: Path) -> None:
-    content = tickwire("cat", path, "--json").json
+    shown = tickwire("cat", path, "--json").json
+    assert shown["bytes"] == path.stat().st_size
+    (content,) = shown["envelopes"]
     assert content["header"] == {
         "kind": "clean",
         "partition": 3,
@@ -138,6 +140,13 @@ def test_text_shows_a_few_rows_of_each_section(tickwire: Tickwire, path: Path) -
     assert any("31-33 34-40" in line for line in lines)
 
 
+def test_record_of_several_envelopes_shows_each(tickwire: Tickwire, path: Path) -> None:
+    path.write_bytes(path.read_bytes() * 3)
+    content = tickwire("cat", path, "--json").json
+    assert [envelope["header"]["counter"] for envelope in content["envelopes"]] == [7, 7, 7]
+    assert tickwire("cat", path).out.count("clean record, partition 3, counter 7") == 3
+
+
 def test_limit_zero_shows_all(tickwire: Tickwire, path: Path) -> None:
     assert tickwire("cat", path, "--limit", "0").out.count("63501.60000000") == 30
 
@@ -150,17 +159,18 @@ def test_bytes_and_base64_from_standard_input(
 ) -> None:
     stdin = io.TextIOWrapper(io.BytesIO(wrap(path.read_bytes())))
     monkeypatch.setattr("sys.stdin", stdin)
-    assert tickwire("cat", "-", "--json").json["header"]["counter"] == 7
+    assert tickwire("cat", "-", "--json").json["envelopes"][0]["header"]["counter"] == 7
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda data: data[:-1], "checksum does not match"),
+        (lambda data: data[:-1], "bytes"),
+        (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "checksum does not match"),
         (lambda data: b"", "0 bytes are too few for a record"),
-        (lambda data: b"hello, this is no record", "not a readable record"),
+        (lambda data: b"hello, this is no record", "starts with b'hell'"),
         (lambda data: data[:4] + b"\x09" + data[5:], "record version 9; this code reads version 1"),
-        (lambda data: base64.b64encode(data)[:-8], "checksum does not match"),
+        (lambda data: base64.b64encode(data)[:-8], "bytes"),
     ],
 )
 def test_damaged_record_is_one_sentence(
