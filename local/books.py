@@ -161,4 +161,5 @@ def _hops(stack: "LocalStack") -> Iterator[tuple[tuple[str, int], ...]]:
             seen += len(reply["Records"])
             iterator = reply.get("NextShardIterator")
             for record in reply["Records"]:
-                yield envelope.decode(record["Data"]).header.hops
+                for data in envelope.split(record["Data"]):
+                    yield envelope.decode(data).header.hops

@@ -6,10 +6,14 @@ Layout, integers little-endian::
     4   1  version of the envelope, 1
     5   1  reserved, 0
     6   2  reserved, 0
-    8   4  CRC-32 (IEEE) of everything from byte 12 on
-    12  4  length of the head
-    16     head: MessagePack of everything but the columns, and the length of each column
+    8   4  length of the whole envelope
+    12  4  CRC-32 (IEEE) of everything from byte 16 on
+    16  4  length of the head
+    20     head: MessagePack of everything but the columns, and the length of each column
     ...    columns, one after the other, each a standalone pcodec file; empty batches have none
+
+Its length makes an envelope self-delimiting, so a stream record may hold several, back to back: a
+stage that caught up puts many in one go, without giving up their order (see :func:`split`).
 
 Trades and quotes are sorted by instrument before they are packed (stable, so arrival order within
 an instrument stays), because neighbours of one symbol are what pcodec's deltas live on.
@@ -33,7 +37,8 @@ VERSION = 1
 MAX_RECORD_BYTES = 1024 * 1024
 """Kinesis' default limit of one record, data and partition key together."""
 
-_FIXED = struct.Struct("<4sBBHII")
+_FIXED = struct.Struct("<4sBBHIII")
+_CHECKED_FROM = 16
 _CONFIG = ChunkConfig(compression_level=4)
 _MAX_ROWS = 2_000_000
 
@@ -80,7 +85,7 @@ def encode(record: Record) -> bytes:
         )
     )
     body = b"".join((struct.pack("<I", len(head)), head, *trade_blocks, *quote_blocks))
-    return struct.pack("<4sBBHI", MAGIC, VERSION, 0, 0, crc32(body)) + body
+    return struct.pack("<4sBBHII", MAGIC, VERSION, 0, 0, _CHECKED_FROM + len(body), crc32(body)) + body
 
 
 def decode(data: bytes) -> Record:
@@ -95,14 +100,16 @@ def decode(data: bytes) -> Record:
     """
     if len(data) < _FIXED.size:
         raise DamagedRecord(f"{len(data)} bytes are too few for a record")
-    magic, version, *reserved, checksum, head_length = _FIXED.unpack_from(data)
+    magic, version, *reserved, length, checksum, head_length = _FIXED.unpack_from(data)
     if magic != MAGIC:
         raise DamagedRecord(f"starts with {magic!r}, not {MAGIC!r}")
     if version != VERSION:
         raise UnknownRecordVersion(f"record version {version}; this code reads version {VERSION}")
     if any(reserved):
         raise DamagedRecord(f"reserved bytes are {reserved}, not 0")
-    if crc32(memoryview(data)[12:]) != checksum:
+    if length != len(data):
+        raise DamagedRecord(f"{len(data)} bytes of an envelope of {length}")
+    if crc32(memoryview(data)[_CHECKED_FROM:]) != checksum:
         raise DamagedRecord("checksum does not match")
     try:
         head = _decode_head(memoryview(data)[_FIXED.size : _FIXED.size + head_length])
@@ -127,6 +134,27 @@ def decode(data: bytes) -> Record:
         progress=head.progress,
         bars=head.bars,
     )
+
+
+def split(data: bytes) -> list[bytes]:
+    """Cut a stream record into its envelopes, one or more, without decoding them.
+
+    Raises
+    ------
+    DamagedRecord
+        If the lengths that the envelopes state do not add up to the record.
+    """
+    parts = []
+    offset = 0
+    while offset < len(data):
+        if len(data) - offset < _FIXED.size:
+            raise DamagedRecord(f"{len(data) - offset} bytes are too few for an envelope")
+        magic, _, _, _, length, *_ = _FIXED.unpack_from(data, offset)
+        if magic != MAGIC or not _FIXED.size <= length <= len(data) - offset:
+            raise DamagedRecord(f"no whole envelope at byte {offset}")
+        parts.append(data[offset : offset + length])
+        offset += length
+    return parts
 
 
 def _pack(batch: TradeBatch | QuoteBatch) -> list[bytes]:

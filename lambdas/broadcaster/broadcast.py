@@ -21,7 +21,7 @@ from lambdas.broadcaster.messages import ANY_SYMBOL, Data, Item, update_messages
 from lambdas.broadcaster.outbox import Outbox
 from lambdas.broadcaster.subscribers import Subscribers
 from lambdas.broadcaster.values import Value, values_of
-from lambdas.delivery.event import StreamInput, decode_event, decode_input, inputs_by_partition
+from lambdas.delivery.event import StreamInput, decode_event, decode_input, inputs_by_partition, unbundled
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
 from tickwire.records import Record, RecordKind
 
@@ -78,7 +78,7 @@ class Broadcast:
     def run(self, event: Mapping[str, Any]) -> BroadcastCounts:
         """Send what the event's records say, then store the last values that are due."""
         counts = BroadcastCounts()
-        inputs = decode_event(event)
+        inputs = unbundled(decode_event(event))
         news: dict[Key, list[Data]] = defaultdict(list)
         for partition, group in inputs_by_partition(inputs).items():
             for value in self._take(partition, group, counts):

@@ -2,10 +2,10 @@
 
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
-from tickwire.envelope import decode
+from tickwire.envelope import decode, split
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
 from tickwire.records import Record, RecordKind
 
@@ -27,7 +27,7 @@ class BatchResponse(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class StreamInput:
-    """One record of the stream, not yet decoded.
+    """One record of the stream, or one envelope of it, not yet decoded.
 
     Attributes
     ----------
@@ -70,6 +70,22 @@ def decode_event(event: Mapping[str, Any]) -> list[StreamInput]:
     return [_stream_input(item["kinesis"]) for item in event["Records"]]
 
 
+def unbundled(inputs: Iterable[StreamInput]) -> list[StreamInput]:
+    """Give one input for each envelope of the stream records, which may hold several.
+
+    They share their stream record's sequence number: Lambda can only retry all of it, and their
+    counters tell which were done. A record that cannot be cut stays whole, for decoding to refuse.
+    Not for trades-raw, where the sequence number is what tells inputs apart.
+    """
+    envelopes: list[StreamInput] = []
+    for item in inputs:
+        try:
+            envelopes += [replace(item, data=data) for data in split(item.data)]
+        except DamagedRecord:
+            envelopes.append(item)
+    return envelopes
+
+
 def inputs_by_partition(inputs: Iterable[StreamInput]) -> dict[int, list[StreamInput]]:
     """Group inputs by logical partition, keeping the order within each."""
     groups: dict[int, list[StreamInput]] = {}
@@ -100,7 +116,7 @@ def decode_input(item: StreamInput, *, kind: RecordKind) -> Record:
 def records_by_partition(event: Mapping[str, Any], *, kind: RecordKind) -> DecodedEvent:
     """Decode a whole event for a sink, which stops a partition at its first unreadable record."""
     decoded = DecodedEvent()
-    for partition, inputs in inputs_by_partition(decode_event(event)).items():
+    for partition, inputs in inputs_by_partition(unbundled(decode_event(event))).items():
         records: list[DecodedInput] = []
         for item in inputs:
             try:

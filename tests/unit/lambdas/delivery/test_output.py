@@ -6,8 +6,11 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from lambdas.delivery.output import OutputNotAccepted, OutputStream, RecordTooLarge
-from tickwire.envelope import decode
+from tickwire.envelope import decode, split
 from tickwire.records import Header, Notice, Record, RecordKind
+
+# Two of these do not fit into one stream record.
+BULKY = "x" * 600_000
 
 
 def record(partition: int, counter: int, *, text: str = "") -> Record:
@@ -26,10 +29,20 @@ def plenty() -> float:
 
 
 def test_a_call_carries_one_record_of_each_partition_and_the_next_ones_follow(kinesis: Any) -> None:
-    outputs = {0: [record(0, 1), record(0, 2)], 3: [record(3, 7)]}
+    outputs = {0: [record(0, 1, text=BULKY), record(0, 2, text=BULKY)], 3: [record(3, 7)]}
     assert stream(kinesis).put(outputs, stage="validator", remaining=plenty) == {}
     assert kinesis.calls == [["0", "3"], ["0"]]
     assert kinesis.totals() == {0: [(1, 1), (2, 2)], 3: [(7, 7)]}
+
+
+def test_consecutive_records_of_a_partition_share_a_stream_record_as_long_as_they_fit(kinesis: Any) -> None:
+    outputs = {0: [record(0, n) for n in (1, 2, 3)] + [record(0, 4, text=BULKY), record(0, 5, text=BULKY)]}
+    assert stream(kinesis).put(outputs, stage="validator", remaining=plenty) == {}
+    assert kinesis.calls == [["0"], ["0"]]
+    assert [[decode(e).header.counter for e in split(data)] for _, data in kinesis.streams["out"]] == [
+        [1, 2, 3, 4],
+        [5],
+    ]
 
 
 def test_the_host_adds_its_hop_after_those_passed(kinesis: Any) -> None:
@@ -39,7 +52,7 @@ def test_the_host_adds_its_hop_after_those_passed(kinesis: Any) -> None:
 
 def test_a_refused_record_holds_back_its_own_partition_and_no_other(kinesis: Any) -> None:
     kinesis.refuse = [{0}, {0}]
-    outputs = {0: [record(0, 1), record(0, 2)], 1: [record(1, 1), record(1, 2)]}
+    outputs = {p: [record(p, 1, text=BULKY), record(p, 2, text=BULKY)] for p in (0, 1)}
     assert stream(kinesis).put(outputs, stage="s", remaining=plenty) == {}
     assert kinesis.totals() == {0: [(1, 1), (2, 2)], 1: [(1, 1), (2, 2)]}
     assert kinesis.calls == [["0", "1"], ["0", "1"], ["0"], ["0"]]
@@ -55,7 +68,7 @@ def test_a_lost_connection_is_tried_again_in_the_same_order(kinesis: Any) -> Non
 def test_what_is_not_accepted_in_time_is_named_by_partition(kinesis: Any) -> None:
     times = iter([60.0, 0.1])
     kinesis.refuse = [{0}, {0}]
-    outputs = {0: [record(0, 1)], 1: [record(1, 1)], 2: [record(2, n) for n in (1, 2, 3)]}
+    outputs = {0: [record(0, 1)], 1: [record(1, 1)], 2: [record(2, n, text=BULKY) for n in (1, 2, 3)]}
     failures = stream(kinesis).put(outputs, stage="s", remaining=lambda: next(times))
     assert {p: type(e) for p, e in failures.items()} == {0: OutputNotAccepted, 2: OutputNotAccepted}
     assert "ProvisionedThroughputExceeded" in str(failures[0])
