@@ -39,8 +39,9 @@ class Session(WSListener):
         self._fragments = bytearray()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """Keep the transport (picows)."""
+        """Keep the transport; life is counted from here, however long the handshake took (picows)."""
         self._transport = transport
+        self.started = self.last_frame = time.monotonic()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Say why the socket ended (picows)."""

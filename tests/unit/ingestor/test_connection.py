@@ -143,6 +143,24 @@ async def test_a_socket_without_any_frame_is_given_up_and_control_frames_count_a
         await tiny.eventually(lambda: ("connection", "tiny: silent for 0.3 s; reconnecting") in stream.notices())
 
 
+async def test_a_slow_handshake_is_no_silence(exchange: Any, stream: Any, queue: Queue, tiny: Any) -> None:
+    async def slowly(connection: ServerConnection, request: Any) -> None:
+        await asyncio.sleep(0.6)
+
+    async def script(connection: ServerConnection) -> None:
+        await asyncio.sleep(0.1)
+        await exchange.say(connection, "T BTC-USD 1")
+        await exchange.listen(connection)
+
+    exchange.scripts = [script]
+    async with serve(exchange.serve, "127.0.0.1", 0, process_request=slowly) as server:
+        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        new_feed = tiny.with_liveness(silence_seconds=0.5)
+        async with running(new_task(tiny, stream, queue, url, new_feed=new_feed)) as task:
+            await tiny.eventually(lambda: stream.trade_ids("BTC-USD") == [1])
+            assert task.stats.feeds["tiny"].reconnects == 0
+
+
 async def test_the_venues_ping_payload_is_sent(exchange: Any, stream: Any, queue: Queue, tiny: Any) -> None:
     exchange.scripts = [exchange.listen]
     new_feed = tiny.with_liveness(ping_payload=b'{"method":"ping"}', ping_seconds=0.05)
