@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
 import msgspec
 
@@ -68,7 +68,7 @@ class CapturedFrame(msgspec.Struct, frozen=True):
 class _Wrapper(msgspec.Struct):
     frame: msgspec.Raw = msgspec.Raw()  # Raw in a union is not kept raw by msgspec
     frame_base64: str | None = None
-    receive_time: int | None = None
+    receive_time: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | None = None
 
 
 _decode_wrapper = msgspec.json.Decoder(_Wrapper).decode

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tickwire.capture import detect_feed, read_capture
-from tickwire.cli.output import CommandError, print_counts, print_json, replacing
+from tickwire.cli.output import CommandError, print_counts, print_json, printable, replacing
 from tickwire.venues.registry import FEEDS
 
 _DESCRIPTION = """\
@@ -110,7 +110,7 @@ def _print(summary: dict[str, Any], args: argparse.Namespace) -> None:
     for name in ("rejected", "quarantined", "ignored", "drift", "skipped_lines"):
         print_counts(name.replace("_", " "), summary[name])
     for text, count in list(summary["statuses"].items())[:5]:
-        print(f"{'the venue said':<18} {text[:100]}{f' ({count:,} times)' if count > 1 else ''}")
+        print(f"{'the venue said':<18} {printable(text[:100])}{f' ({count:,} times)' if count > 1 else ''}")
     for key, symbol in summary["symbols"].items():
         span = f"{symbol['first_id']} to {symbol['last_id']}"
         complete = "complete" if not symbol["missing_ids"] else f"{symbol['missing_ids']:,} ids missing"

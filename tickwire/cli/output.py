@@ -23,10 +23,15 @@ def print_json(summary: object) -> None:
     print(text.decode())
 
 
+def printable(text: str) -> str:
+    """Give text from a venue with nothing in it that could steer a terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
 def print_counts(title: str, counts: Mapping[str, int]) -> None:
     """Print ``title  name n, name n``; nothing where all are empty."""
     if counts:
-        print(f"{title:<18} {', '.join(f'{name} {number:,}' for name, number in counts.items())}")
+        print(f"{title:<18} {', '.join(f'{printable(name)} {number:,}' for name, number in counts.items())}")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from tickwire.cli.output import printable
 from tickwire.columns import QuoteBatch, Side, TradeBatch, TradeFlag
 from tickwire.decimals import format_fixed
 from tickwire.records import Bar, Record
@@ -108,7 +109,7 @@ def _texts(row: dict[str, Any]) -> dict[str, str]:
         elif isinstance(value, (list, tuple)):
             texts[name] = " ".join("-".join(map(str, v)) if isinstance(v, tuple) else str(v) for v in value) or "-"
         else:
-            texts[name] = str(value)
+            texts[name] = printable(str(value))
     return texts
 
 

@@ -34,6 +34,14 @@ def _write(folder: Path, content: bytes) -> Path:
             b'{"reason":"not_json","receive_time":7,"frame":"{\\"broken"}', (7, b'{"broken'), id="wrapped_text"
         ),
         pytest.param(b'{"frame_base64":"/w==","receive_time":7}', (7, b"\xff"), id="wrapped_bytes"),
+        pytest.param(
+            b'{"frame":{},"receive_time":9223372036854775808}',
+            (None, b'{"frame":{},"receive_time":9223372036854775808}'),
+            id="wrapper_with_a_time_outside_int64_is_left_to_the_feed",
+        ),
+        pytest.param(
+            b'9223372036854775808 {"a":1}', (None, b'9223372036854775808 {"a":1}'), id="a_time_outside_int64_is_none"
+        ),
         pytest.param(b'{"frame_number":1}', (None, b'{"frame_number":1}'), id="a_frame_that_only_looks_wrapped"),
         pytest.param(b"12 dogs", (None, b"12 dogs"), id="a_number_that_is_no_time_belongs_to_the_frame"),
         pytest.param(b"\xff{", (None, b"\xff{"), id="a_damaged_line_is_given_for_the_feed_to_reject"),

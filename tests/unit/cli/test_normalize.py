@@ -316,3 +316,14 @@ def test_progress_is_silent_without_a_terminal(monkeypatch: pytest.MonkeyPatch) 
     progress.update("1,000 frames")
     progress.clear()
     assert stderr.getvalue() == ""
+
+
+def test_text_of_a_venue_cannot_steer_the_terminal(
+    tickwire: Tickwire, capture: Capture, binance_trade: BinanceTrade, tmp_path: Path
+) -> None:
+    path = capture(binance_trade(1), b'{"e":"\\u001b[2Jx","E":1}', b'{"error":{"code":1,"msg":"\\u001b[2Jy"}}')
+    outcome = tickwire("normalize", "--venue", "binance", path, "--out", tmp_path / "t.parquet")
+    assert outcome.code == 0
+    assert "[2Jx" in outcome.out
+    assert "[2Jy" in outcome.out
+    assert "\x1b" not in outcome.out
