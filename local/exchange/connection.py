@@ -55,6 +55,10 @@ class Connection:
         return self._queued_bytes + self._transport.get_write_buffer_size()
 
     @property
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    @property
     def is_slow(self) -> bool:
         return self._queued_bytes > MAX_QUEUED_BYTES
 

@@ -88,7 +88,9 @@ class Floor:
                 self.cut_off(connection, "slow")
 
     def cut_off(self, connection: Connection, reason: str) -> None:
-        """Break a connection and count it."""
+        """Break a connection and count it, once."""
+        if connection.is_closing:
+            return
         self.cut[reason] = self.cut.get(reason, 0) + 1
         connection.cut()
 

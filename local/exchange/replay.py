@@ -26,7 +26,8 @@ _HIGH_WATER = 512 * 1024
 """Bytes unread by a client at which a replay waits for it."""
 _STALL_SECONDS = 30.0
 """A client that holds a replay up for longer than this is cut."""
-_BATCH = 256
+_BATCH_FRAMES = 256
+_BATCH_BYTES = 256 * 1024
 """Frames that are due at once are written together, and others get a turn after so many."""
 _MIN_SLEEP_SECONDS = 0.001
 
@@ -57,6 +58,8 @@ class Recording:
             symbols.update(dict.fromkeys(recorded.symbols))
             self.trades += sum(last - first + 1 for _, first, last in recorded.trades)
         self.topics.discard(EVERYONE)
+        if not self.topics:
+            raise CaptureError(f"{path}: holds no frame of {feed} that a client could subscribe to")
         self.symbols = tuple(symbols)
 
     def read(self) -> Iterator[tuple[bytes, Recorded, int | None]]:
@@ -121,7 +124,7 @@ class Player:
     async def _play_on(self, floor: "Floor") -> None:
         """Play while someone listens."""
         feed = self.recording.feed
-        batch = 0
+        frames = size = 0
         while not self._stopped:
             if floor.subscription_changes != self._changes:
                 self._changes = floor.subscription_changes
@@ -141,15 +144,16 @@ class Player:
             if recorded_for_nobody(item[1], interest):
                 continue
             delay = self._delay(floor.now(), item[2])
-            if delay > _MIN_SLEEP_SECONDS or batch >= _BATCH:
-                batch = 0
+            if delay > _MIN_SLEEP_SECONDS or frames >= _BATCH_FRAMES or size >= _BATCH_BYTES:
+                frames = size = 0
                 floor.flush(feed)
                 await asyncio.sleep(delay)
                 await self._wait_for_room(floor)
                 if floor.subscription_changes != self._changes:
                     self._again.appendleft(item)
                     continue
-            batch += 1
+            frames += 1
+            size += len(item[0].body)
             self._publish(floor, *item)
         floor.flush(feed)
 

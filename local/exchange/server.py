@@ -38,6 +38,8 @@ class Exchange:
         self.source = source
         self.floor = Floor(source, clock or steady_clock())
         self.finished = False
+        self.failure: str | None = None
+        """What broke the source."""
         self._address = address or Address()
         self._runner: web.AppRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -103,6 +105,7 @@ class Exchange:
         return {
             "source": self.source.name,
             "finished": self.finished,
+            "failure": self.failure,
             "frames_sent": floor.frames_sent,
             "trades_announced": floor.announced.trades,
             "connections": len(floor.connections()),
@@ -112,7 +115,11 @@ class Exchange:
         }
 
     async def _play(self) -> None:
-        await self.source.run(self.floor)
+        try:
+            await self.source.run(self.floor)
+        except Exception as failure:
+            self.failure = f"{type(failure).__name__}: {failure}"
+            raise
         await asyncio.gather(*(connection.drain(_DRAIN_SECONDS) for connection in self.floor.connections()))
         self.finished = True
 

@@ -129,8 +129,10 @@ class BinanceProtocol(FeedProtocol):
             message = _decode(frame)
             data = msgspec.json.decode(message.data, type=_Payload) if message.data else message.payload
             if message.stream is None and data.symbol is None:
-                # Acks of SUBSCRIBE are answered live; other frames without a symbol go to everyone.
-                return None if message.result is not msgspec.UNSET else UNREADABLE
+                # Acks of SUBSCRIBE are answered live, and a recorder's REST snapshots were on no
+                # socket; other frames without a symbol go to everyone.
+                answered = message.result is not msgspec.UNSET or message.book_id is not None
+                return None if answered else UNREADABLE
             stream = message.stream or _stream_of(data)
             match = _STREAM.match(stream)
             symbol = instrument_of(self.venue, match.group(1).upper()).symbol if match else None
@@ -155,6 +157,7 @@ class _Message(msgspec.Struct):
     stream: str | None = None
     data: msgspec.Raw = msgspec.Raw()
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    book_id: int | None = msgspec.field(name="lastUpdateId", default=None)
     type: str | None = msgspec.field(name="e", default=None)
     event_time: int | None = msgspec.field(name="E", default=None)
     symbol: str | None = msgspec.field(name="s", default=None)
