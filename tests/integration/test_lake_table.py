@@ -1,17 +1,23 @@
 """The table in the emulator's Glue and S3, through pyiceberg."""
 
 import os
+import subprocess
+import sys
+import textwrap
 import uuid
+from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ReadTimeoutError
+from pyiceberg.catalog.glue import GlueCatalog
 
 from lambdas.lake_committer import lake_table
 from lambdas.lake_committer.committer import commit_batches
 from lambdas.lake_committer.errors import CountersLost, FileMismatch, LakeConflict
 from lambdas.lake_committer.lake_table import COUNTERS_PROPERTY, LakeTable, glue_catalog
 from lambdas.lake_writer.files import data_files
-from lambdas.lake_writer.message import WrittenBatch, WrittenFile
+from lambdas.lake_writer.message import WrittenBatch, WrittenFile, encode_message
 from tickwire.columns import Side, TradeRows
 from tickwire.lake import DAY_NANOSECONDS, TABLE
 from tickwire.records import Header, Record, RecordKind
@@ -168,6 +174,73 @@ def test_a_table_that_keeps_changing_is_given_up_with_nothing_added(lake):
     assert lake.counters_in_rows() == [1]
     lake.commit(batch)
     assert lake.counters_in_rows() == [1, 2]
+
+
+def test_an_answer_of_glue_that_is_lost_leaves_a_sound_table_and_the_retry_nothing_to_do(lake, monkeypatch):
+    """The commit has come through, and its function does not know."""
+    lake.commit(lake.write((1, 1, 1)))
+    batch = lake.write((1, 2, 3))
+    update = GlueCatalog._update_glue_table
+
+    def update_and_lose_the_answer(catalog: GlueCatalog, **arguments: object) -> None:
+        update(catalog, **arguments)
+        raise ReadTimeoutError(endpoint_url="glue")
+
+    monkeypatch.setattr(GlueCatalog, "_update_glue_table", update_and_lose_the_answer)
+    with pytest.raises(ReadTimeoutError):
+        lake.commit(batch)
+    monkeypatch.undo()
+    assert lake.counters_in_rows() == [1, 2, 3]
+    assert lake.commit(batch).rows == 0
+    assert lake.counters_in_rows() == [1, 2, 3]
+
+
+def test_glue_calls_are_never_repeated_by_the_transport(lake):
+    """A repeated update would meet its own commit, and pyiceberg would delete manifests in use."""
+    assert lake.catalog.glue.meta.config.retries["total_max_attempts"] == 1
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_committer_killed_around_its_commit_and_the_retry_add_every_row_once(lake, moment):
+    lake.commit(lake.write((1, 1, 1)))
+    batch = lake.write((1, 2, 4))
+    script = textwrap.dedent(
+        """
+        import sys, time
+        from pyiceberg.catalog.glue import GlueCatalog
+        from lambdas.lake_committer.committer import commit_batches
+        from lambdas.lake_committer.lake_table import LakeTable, glue_catalog
+        from lambdas.lake_writer.message import decode_message
+
+        moment, bucket, database, message = sys.argv[1:]
+        update = GlueCatalog._update_glue_table
+
+        def hang(catalog, **arguments):
+            if moment == "after":
+                update(catalog, **arguments)
+            print("committing", flush=True)
+            time.sleep(600)
+
+        GlueCatalog._update_glue_table = hang
+        catalog = glue_catalog()
+        commit_batches([decode_message(message)], lambda: LakeTable.open(catalog, database=database, bucket=bucket))
+        """
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, moment, lake.bucket, lake.database, encode_message(batch).decode()],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )
+    try:
+        assert process.stdout.readline() == "committing\n"
+    finally:
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+    assert lake.counters_in_rows() == ([1] if moment == "before" else [1, 2, 3, 4])
+    lake.commit(batch)
+    assert lake.counters_in_rows() == [1, 2, 3, 4]
 
 
 def test_the_retries_of_pyiceberg_are_switched_off_on_a_table_that_has_them(lake):

@@ -1,7 +1,11 @@
+import json
 import threading
 
+import boto3
 import psycopg
 import pytest
+from moto import mock_aws
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lambdas.migrations import __main__ as command
 from lambdas.migrations import handler as migrations_handler
@@ -73,6 +77,24 @@ def test_the_function_applies_what_the_command_does(database_url, monkeypatch, l
     monkeypatch.setenv("TICKWIRE_DATABASE_URL", database_url)
     monkeypatch.delenv("TICKWIRE_DATABASE_SECRET", raising=False)
     assert migrations_handler.handler({}, lambda_context) == {"applied": ["create_store", "create_writer_role"]}
+
+
+def test_the_function_logs_in_as_the_owner_that_the_secret_names(database_url, monkeypatch, lambda_context):
+    parameters = conninfo_to_dict(database_url)
+    address = make_conninfo("", **{**parameters, "user": "tickwire_writer", "password": "wrong"})
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        secret = boto3.client("secretsmanager").create_secret(
+            Name="owner", SecretString=json.dumps({"username": parameters["user"], "password": "p"})
+        )
+        monkeypatch.setenv("TICKWIRE_DATABASE_URL", address)
+        monkeypatch.setenv("TICKWIRE_DATABASE_SECRET", secret["ARN"])
+        migrations_handler.handler({}, lambda_context)
+    with psycopg.connect(database_url) as connection:
+        owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert owners == [(parameters["user"],)]
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
