@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -92,28 +93,17 @@ def synthesise(cache: Path, *, stage: str = "local") -> Assembly:
     if (folder / _STAMP).exists():
         return Assembly(folder, fresh=False, seconds=time.monotonic() - started)
     node = _require_node()
-    for old in cache.glob(f"cdk-{stage}-*"):
-        shutil.rmtree(old, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # The tests validate the templates; a run need not pay for it.
-    program = (
-        "import sys; from cdk.app_factory import build_app; "
-        "build_app(sys.argv[1], outdir=sys.argv[2]).synth(skip_validation=True)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, stage, str(folder)],
-        cwd=PROJECT,
-        # The CDK's wrapper warns in a screenful about Node releases past their end of life; this
-        # names the release that it may keep quiet about.
-        env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": str(node)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise SynthesisFailed(f"the stacks of stage {stage!r} could not be synthesised:\n{done.stderr.strip()}")
-    (folder / _STAMP).touch()
+    cache.mkdir(parents=True, exist_ok=True)
+    # Made aside and moved into place, so that two that start at once cannot spoil each other's.
+    with tempfile.TemporaryDirectory(prefix="synthesis-", dir=cache) as scratch:
+        made = Path(scratch) / "assembly"
+        _run_cdk(stage, made, node)
+        (made / _STAMP).touch()
+        for old in cache.glob(f"cdk-{stage}-*"):
+            if old != folder:
+                shutil.rmtree(old, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            made.rename(folder)
     return Assembly(folder, fresh=True, seconds=time.monotonic() - started)
 
 
@@ -181,6 +171,26 @@ class _Clients:
         self.endpoint_url = endpoint_url
         self.s3 = session.client("s3", endpoint_url=endpoint_url, config=config)
         self.cloudformation = session.client("cloudformation", endpoint_url=endpoint_url, config=config)
+
+
+def _run_cdk(stage: str, folder: Path, node: int) -> None:
+    # The tests validate the templates; a run need not pay for it.
+    program = (
+        "import sys; from cdk.app_factory import build_app; "
+        "build_app(sys.argv[1], outdir=sys.argv[2]).synth(skip_validation=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, stage, str(folder)],
+        cwd=PROJECT,
+        # The CDK's wrapper warns in a screenful about Node releases past their end of life; this
+        # names the release that it may keep quiet about.
+        env={**os.environ, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": str(node)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SynthesisFailed(f"the stacks of stage {stage!r} could not be synthesised:\n{done.stderr.strip()}")
 
 
 def _content_hash() -> str:

@@ -58,8 +58,11 @@ class StateStore(Construct):
 
     @property
     def url(self) -> str:
-        """The address in the form of ``TICKWIRE_STATE_URL``; ``valkeys`` is Valkey over TLS."""
-        return f"valkeys://{self.cluster.attr_cluster_endpoint_address}:{_PORT}/0"
+        """The address in the form of ``TICKWIRE_STATE_URL``; ``valkeys`` is Valkey over TLS.
+
+        MemoryDB always speaks the cluster protocol: its address leads to any node, replicas included.
+        """
+        return f"valkeys://{self.cluster.attr_cluster_endpoint_address}:{_PORT}/0?cluster=true"
 
     def allow_from(self, group: ec2.ISecurityGroup, description: str) -> None:
         """Let the holders of a security group reach the store."""

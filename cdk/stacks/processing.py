@@ -15,7 +15,7 @@ from cdk.stacks.data import DataStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.streams import StreamsStack
 
-_DATABASE_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "psycopg[binary]", "msgspec")
+_DATABASE_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "psycopg[binary]", "msgspec", "numpy", "pcodec")
 
 
 class ProcessingStack(Stack):
