@@ -65,7 +65,13 @@ def close_books(
         },
         "ingestor": {name: ingested["published"][name] for name in ("records", "bytes", "retries")},
         "functions": {
-            name: {"records": s.records, "invocations": s.invocations, "errors": s.errors, "given_up": s.given_up}
+            name: {
+                "records": s.records,
+                "invocations": s.invocations,
+                "mean_ms": round(s.seconds_invoking / max(1, s.invocations) * 1000, 1),
+                "errors": s.errors,
+                "given_up": s.given_up,
+            }
             for name, s in stack.function_statistics().items()
         },
         "symbols": {

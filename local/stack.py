@@ -89,7 +89,7 @@ class LocalStack:
         os.environ["AWS_ENDPOINT_URL"] = self.emulator.endpoint_url
         self.deployment = self._timed("stacks (CloudFormation)", lambda: self._deploy(folder))
         self.event_source = EventSource(self.deployment.event_source_mappings, endpoint_url=self.emulator.endpoint_url)
-        self._timed("functions (event sources)", lambda: self._begin("event sources", self.event_source))
+        self._timed("event sources", lambda: self._begin("event sources", self.event_source))
         self.watcher = Watcher(self.websocket_url)
         self.page = Page(
             self._dashboard,
@@ -215,6 +215,19 @@ class LocalStack:
         if self._source.replayed:
             overrides["TICKWIRE_MAX_AGE_SECONDS"] = str(100 * 365 * 86_400)
         return deploy(assembly, endpoint_url=self.emulator.endpoint_url, overrides=overrides)
+
+    def _warm_functions(self) -> None:
+        """Invoke every function on an empty event, so that the first trades wait for no import."""
+        import boto3
+
+        client = boto3.client("lambda", endpoint_url=self.emulator.endpoint_url)
+        # The WebSocket function answers routes, not records; the watcher is its first client.
+        names = [
+            name for folder, name in self.deployment.functions.items() if folder not in ("websocket", "migrations")
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for _ in pool.map(lambda name: client.invoke(FunctionName=name, Payload=b'{"Records": []}'), names):
+                pass
 
     def _start_watcher(self) -> None:
         self._begin("watcher", self.watcher)

@@ -53,17 +53,17 @@ class LastValuesTable:
 
     def name_symbols(self, keys: Iterable[tuple[str, str]]) -> None:
         """Add (topic, symbol) pairs to the rows that name each topic's symbols, once a process."""
-        new: dict[str, list[str]] = {}
+        new: dict[str, set[str]] = {}
         for topic, symbol in keys:
             if (topic, symbol) not in self._named:
-                new.setdefault(topic, []).append(symbol)
+                new.setdefault(topic, set()).add(symbol)
         for topic, symbols in new.items():
             self._client.update_item(
                 TableName=self._table,
                 Key=_key(Place(topic, ANY_SYMBOL, SYMBOLS_AT)),
                 UpdateExpression="ADD symbols :symbols SET expires = :expires",
                 ExpressionAttributeValues={
-                    ":symbols": {"SS": symbols},
+                    ":symbols": {"SS": sorted(symbols)},
                     ":expires": {"N": str(int(self._clock()) + _LONGEST_LIFE)},
                 },
             )

@@ -54,7 +54,7 @@ def _rate(text: str) -> float:
 
 def _speed(text: str) -> float:
     speed = MAX_SPEED if text == "max" else float(text)
-    if speed < 0:
+    if not 0 <= speed < float("inf"):
         raise argparse.ArgumentTypeError(f"not a speed: {text}")
     return speed
 

@@ -28,7 +28,8 @@ class Connection:
     """Queues frames and hands them to the transport only when all before were taken by the kernel.
 
     So at any time it is known which frames the kernel has whole: only those are announced. What
-    a broken connection still held is not.
+    a broken connection still held is not. This needs asyncio's own transports, which write at
+    once; uvloop's write at the end of the loop's turn.
     """
 
     def __init__(

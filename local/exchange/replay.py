@@ -24,8 +24,9 @@ _SETTLE = 200_000_000
 _POLL_SECONDS = 0.005
 _HIGH_WATER = 512 * 1024
 """Bytes unread by a client at which a replay waits for it."""
-_STALL_SECONDS = 30.0
-"""A client that holds a replay up for longer than this is cut."""
+_ROOM_POLL_SECONDS = 0.001
+_STALL = 30_000_000_000
+"""ns. A client that holds a replay up for longer than this is cut."""
 _BATCH_FRAMES = 256
 _BATCH_BYTES = 256 * 1024
 """Frames that are due at once are written together, and others get a turn after so many."""
@@ -101,7 +102,7 @@ class Player:
             await self._wait_for_subscribers(floor, needed)
             needed = 1
             await self._play_on(floor)
-            await self._wait_until_written(floor)
+            await self._wait_for_room(floor, high_water=0)
             self._take_back()
             if self._exhausted and not self._again:
                 break
@@ -179,23 +180,16 @@ class Player:
         started, first = self._anchor
         return max(0.0, (started + (time - first) / self._speed - now) / 1e9)
 
-    async def _wait_for_room(self, floor: "Floor") -> None:
-        """Wait while a client is behind; one that takes nothing for long is cut."""
+    async def _wait_for_room(self, floor: "Floor", high_water: int = _HIGH_WATER) -> None:
+        """Wait while a client has more than ``high_water`` bytes unread; one that stays so for long is cut."""
         feed = self.recording.feed
-        deadline = floor.now() + int(_STALL_SECONDS * 1e9)
-        while not self._stopped and any(one.backlog > _HIGH_WATER for one in floor.connections(feed)):
-            await asyncio.sleep(0.001)
-            floor.flush(feed)
+        deadline = floor.now() + _STALL
+        while not self._stopped and (behind := [one for one in floor.connections(feed) if one.backlog > high_water]):
             if floor.now() > deadline:
-                for connection in floor.connections(feed):
-                    if connection.backlog > _HIGH_WATER:
-                        floor.cut_off(connection, "slow")
-                await asyncio.sleep(_POLL_SECONDS)
-
-    async def _wait_until_written(self, floor: "Floor") -> None:
-        while any(outgoing.holders for outgoing, _, _ in self._sent) and not self._stopped:
-            floor.flush(self.recording.feed)
-            await asyncio.sleep(_POLL_SECONDS)
+                for connection in behind:
+                    floor.cut_off(connection, "slow")
+            await asyncio.sleep(_ROOM_POLL_SECONDS)
+            floor.flush(feed)
 
     def _take_back(self) -> None:
         """Put the frames that broken connections lost, and nobody got, back in front."""

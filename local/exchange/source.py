@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.exchange.arrivals import SECOND
 from local.exchange.catalogue import FEED_VENUES
+from local.exchange.events import Event
 from local.exchange.simulator import Simulator
 from local.exchange.venues.protocol import Desk
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.005
 """How often the simulated market is advanced: the most that a trade waits before it is sent."""
 
+_MAX_STEP = SECOND // 4
 _WARM_UP_SECONDS = 60
 _WARM_UP_TRADES = 10_000
 
@@ -79,16 +81,22 @@ class SimulatorSource(Source):
 
     async def run(self, floor: "Floor") -> None:
         while not self._stopped.is_set():
-            # The venues' clock is the wall's: times in frames are now.
-            events = self._simulator.step(floor.now())
-            for feed, protocol in floor.protocols.items():
-                interest = floor.interest(feed)
-                if interest:
-                    for event in events:
-                        if event.market.venue == protocol.venue:
-                            floor.publish(feed, protocol.encode(event, interest))
+            # The venues' clock is the wall's: times in frames are now. After a pause of the
+            # process the market catches up in steps, between which clients can read.
+            now = floor.now()
+            until = min(now, self.time + _MAX_STEP)
+            self._publish(floor, self._simulator.step(until))
             floor.flush()
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(TICK_SECONDS if until == now else 0)
+
+    @staticmethod
+    def _publish(floor: "Floor", events: list[Event]) -> None:
+        for feed, protocol in floor.protocols.items():
+            interest = floor.interest(feed)
+            if interest:
+                for event in events:
+                    if event.market.venue == protocol.venue:
+                        floor.publish(feed, protocol.encode(event, interest))
 
     def stop(self) -> None:
         self._stopped.set()

@@ -9,7 +9,15 @@ import msgspec
 
 from local.exchange.catalogue import SIZE_PLACES
 from local.exchange.events import BookChange, Event, Execution, Fill, QuoteChange
-from local.exchange.venues.protocol import UNREADABLE, FeedProtocol, Outgoing, Recorded, Session, UnknownPath
+from local.exchange.venues.protocol import (
+    UNREADABLE,
+    FeedProtocol,
+    Outgoing,
+    Recorded,
+    Session,
+    TradeRange,
+    UnknownPath,
+)
 from tickwire.columns import Side
 from tickwire.decimals import format_fixed
 from tickwire.errors import UnreadableTime
@@ -133,17 +141,26 @@ class BinanceProtocol(FeedProtocol):
                 # socket; other frames without a symbol go to everyone.
                 answered = message.result is not msgspec.UNSET or message.book_id is not None
                 return None if answered else UNREADABLE
-            stream = message.stream or _stream_of(data)
-            match = _STREAM.match(stream)
-            symbol = instrument_of(self.venue, match.group(1).upper()).symbol if match else None
             time = from_epoch(data.event_time) if data.event_time else None
-        except (msgspec.DecodeError, UnreadableFrame, UnreadableTime):
+        except (msgspec.DecodeError, UnreadableTime):
             return UNREADABLE
+        stream = message.stream or _stream_of(data)
+        topics = (stream, stream + _MICRO)
+        symbol = self._symbol_of(stream)
         if symbol is None:
-            return UNREADABLE
-        is_trade = stream.endswith("@trade") and data.trade_id is not None
-        trades = ((symbol, data.trade_id, data.trade_id),) if is_trade and data.trade_id is not None else ()
-        return Recorded((stream, stream + _MICRO), trades, time, (symbol,))
+            return Recorded(topics, time=time)
+        trades: tuple[TradeRange, ...] = ()
+        if stream.endswith("@trade") and data.trade_id is not None:
+            trades = ((symbol, data.trade_id, data.trade_id),)
+        return Recorded(topics, trades, time, (symbol,))
+
+    def _symbol_of(self, stream: str) -> str | None:
+        """Give the canonical symbol of a stream's name; None for one of no pair that the venue lists."""
+        match = _STREAM.match(stream)
+        try:
+            return None if match is None else instrument_of(self.venue, match.group(1).upper()).symbol
+        except UnreadableFrame:
+            return None
 
 
 class _Payload(msgspec.Struct):

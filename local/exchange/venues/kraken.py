@@ -17,7 +17,6 @@ from local.exchange.venues.coinbase_advanced import id_ranges
 from local.exchange.venues.protocol import (
     EVERYONE,
     UNREADABLE,
-    Desk,
     FeedProtocol,
     Outgoing,
     Recorded,
@@ -158,10 +157,6 @@ class KrakenSession(Session):
 class KrakenProtocol(FeedProtocol):
     """Feed ``kraken``."""
 
-    def __init__(self, feed: str, venue: str, desk: Desk) -> None:
-        super().__init__(feed, venue, desk)
-        self._shown: dict[str, tuple[int, int, int, int]] = {}
-
     def open(self, path: str, query: Mapping[str, str]) -> Session:
         if path.strip("/") != "v2":
             raise UnknownPath(path)
@@ -176,9 +171,7 @@ class KrakenProtocol(FeedProtocol):
                 ids = ((spec.symbol, event.fills[0].trade_id, event.fills[-1].trade_id),)
                 yield Outgoing(_message("trade", "update", rows), (topic,), ids)
         elif isinstance(event, QuoteChange):
-            quote = (event.bid, event.bid_size, event.ask, event.ask_size)
-            topics = [_topic("ticker", spec.native, "bbo")] if self._shown.get(spec.native) != quote else []
-            self._shown[spec.native] = quote
+            topics = [_topic("ticker", spec.native, "bbo")]
             if event.cause is not None:
                 topics.append(_topic("ticker", spec.native))
             if not interest.isdisjoint(topics):
