@@ -80,7 +80,8 @@ def unbundled(inputs: Iterable[StreamInput]) -> list[StreamInput]:
     envelopes: list[StreamInput] = []
     for item in inputs:
         try:
-            envelopes += [replace(item, data=data) for data in split(item.data)]
+            # An empty record holds no envelope, and must not vanish for that.
+            envelopes += [replace(item, data=data) for data in split(item.data)] or [item]
         except DamagedRecord:
             envelopes.append(item)
     return envelopes

@@ -99,3 +99,10 @@ def test_a_later_version_of_the_envelope_is_named_as_such() -> None:
     (only,) = decode_event({"Records": [item(1, "3", bytes(data))]})
     with pytest.raises(UnknownRecordVersion, match="version 2"):
         decode_input(only, kind=RecordKind.CLEAN)
+
+
+def test_an_empty_record_stops_its_partition_and_does_not_vanish() -> None:
+    event = {"Records": [item(1, "0", record(0, 1)), item(2, "0", b""), item(3, "0", record(0, 2))]}
+    decoded = records_by_partition(event, kind=RecordKind.CLEAN)
+    assert [d.record.header.counter for d in decoded.partitions[0]] == [1]
+    assert list(decoded.undecodable) == ["2"]
