@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from local.exchange.venues.registry import new_protocol
 from tickwire.capture import CaptureError, detect_feed, read_capture
 
 if TYPE_CHECKING:
+    from local.exchange.connection import Connection
     from local.exchange.floor import Floor
 
 MAX_SPEED = 0.0
@@ -102,7 +103,7 @@ class Player:
             await self._wait_for_subscribers(floor, needed)
             needed = 1
             await self._play_on(floor)
-            await self._wait_for_room(floor, high_water=0)
+            await self._wait_until_written(floor)
             self._take_back()
             if self._exhausted and not self._again:
                 break
@@ -180,13 +181,25 @@ class Player:
         started, first = self._anchor
         return max(0.0, (started + (time - first) / self._speed - now) / 1e9)
 
-    async def _wait_for_room(self, floor: "Floor", high_water: int = _HIGH_WATER) -> None:
-        """Wait while a client has more than ``high_water`` bytes unread; one that stays so for long is cut."""
+    async def _wait_for_room(self, floor: "Floor") -> None:
+        """Wait while a client has much unread."""
+        await self._wait_while(floor, lambda one: one.backlog > _HIGH_WATER)
+
+    async def _wait_until_written(self, floor: "Floor") -> None:
+        """Wait until every frame was taken by all who should get it."""
+        await self._wait_while(floor, lambda one: one.backlog > 0 and any(item[0].holders for item in self._sent))
+
+    async def _wait_while(self, floor: "Floor", is_behind: "Callable[[Connection], bool]") -> None:
+        """Wait for clients; one that takes nothing for long is cut."""
         feed = self.recording.feed
-        deadline = floor.now() + _STALL
-        while not self._stopped and (behind := [one for one in floor.connections(feed) if one.backlog > high_water]):
-            if floor.now() > deadline:
-                for connection in behind:
+        progress: dict[Connection, tuple[int, int]] = {}
+        while not self._stopped and (behind := [one for one in floor.connections(feed) if is_behind(one)]):
+            now = floor.now()
+            for connection in behind:
+                written, since = progress.get(connection, (-1, now))
+                if connection.frames_written != written:
+                    progress[connection] = (connection.frames_written, now)
+                elif now - since > _STALL:
                     floor.cut_off(connection, "slow")
             await asyncio.sleep(_ROOM_POLL_SECONDS)
             floor.flush(feed)

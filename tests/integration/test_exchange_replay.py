@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from local.exchange.floor import steady_clock
 from local.exchange.replay import MAX_SPEED, ReplaySource
 from local.exchange.server import Exchange
 from tickwire.capture import read_capture
@@ -23,9 +24,9 @@ START = 1_783_465_157_000
 
 @asynccontextmanager
 async def replaying(
-    *paths: Path, speed: float = MAX_SPEED, subscribers: int = 1
+    *paths: Path, speed: float = MAX_SPEED, subscribers: int = 1, clock: Callable[[], int] | None = None
 ) -> AsyncIterator[tuple[Exchange, str]]:
-    exchange = Exchange(ReplaySource(list(paths), speed=speed, subscribers=subscribers))
+    exchange = Exchange(ReplaySource(list(paths), speed=speed, subscribers=subscribers), clock=clock)
     port = await exchange.start()
     try:
         yield exchange, f"ws://127.0.0.1:{port}"
@@ -218,6 +219,29 @@ async def test_frames_stuck_in_a_broken_connection_are_played_again(tmp_path: Pa
         assert after == frames[len(frames) - len(after) :]
         assert len(after) <= 399 - last
         assert ranges(exchange, "binance:BTC-USDT") == [[0, 399]]
+
+
+async def test_a_client_that_holds_a_replay_up_for_30_s_is_cut(tmp_path: Path) -> None:
+    frames = [trade(number)[:-1] + f',"pad":"{"x" * 50_000}"}}'.encode() for number in range(400)]
+    path = write(tmp_path / "large.ndjson", frames)
+    ahead = [0]
+    now = steady_clock()
+    async with (
+        replaying(path, subscribers=2, clock=lambda: now() + ahead[0]) as (exchange, url),
+        open_socket(f"{url}/binance/ws/btcusdt@trade") as stuck,
+        open_socket(f"{url}/binance/ws/btcusdt@trade") as reader,
+    ):
+        stuck.transport.pause_reading()
+        got = [await asyncio.wait_for(reader.recv(decode=False), DEADLINE) for _ in range(10)]
+        async with asyncio.timeout(DEADLINE):
+            while not exchange.floor.cut:
+                # Only a client that is behind for the whole time is cut, so a busy machine does no harm.
+                ahead[0] += 1_000_000_000
+                await asyncio.sleep(0.05)
+        got += await collect(exchange, reader)
+
+    assert exchange.floor.cut == {"slow": 1}
+    assert got == frames
 
 
 async def test_stop_ends_a_replay_in_the_middle(tmp_path: Path) -> None:

@@ -41,6 +41,17 @@ def test_aggregate_trades_announce_nothing_as_their_ids_are_another_space() -> N
     assert recorded.trades == ()
 
 
+def test_a_stream_of_a_pair_that_nobody_knows_is_still_a_stream() -> None:
+    recorded = describe("binance", {"stream": "zzz@trade", "data": {"e": "trade", "s": "ZZZ", "t": 1}})
+
+    assert "zzz@trade" in recorded.topics
+    assert recorded.trades == recorded.symbols == ()
+
+
+def test_a_rest_snapshot_that_a_recorder_wrote_down_is_not_replayed() -> None:
+    assert describe("binance", {"lastUpdateId": 1, "bids": [], "asks": []}) is None
+
+
 def test_coinbase_matches_announce_and_heartbeats_are_beats() -> None:
     match = describe(
         "coinbase", {"type": "match", "trade_id": 9, "product_id": "BTC-USD", "time": "2026-07-07T22:58:17Z"}
@@ -119,6 +130,14 @@ def test_captures_are_recognised(realdata: Path, name: str, feed: str, symbols: 
     assert set(recording.symbols) == symbols
     if trades is not None:
         assert recording.trades == trades
+
+
+def test_a_file_that_holds_nothing_to_subscribe_to_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "beats.ndjson"
+    path.write_text('{"channel":"heartbeat"}\n')
+
+    with pytest.raises(CaptureError, match=r"beats\.ndjson: holds no frame of kraken"):
+        Recording(path)
 
 
 def test_a_file_of_no_known_feed_is_refused(tmp_path: Path) -> None:
