@@ -5,6 +5,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class _PipBundling:
     def try_bundle(self, output_dir: str, *_args: Any, **_kwargs: Any) -> bool:
         platforms = [argument for platform in _WHEEL_PLATFORMS for argument in ("--platform", platform)]
         command = [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--target", output_dir),
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", output_dir),
             *("--only-binary=:all:", "--implementation", "cp", "--python-version", "3.13"),
             *platforms,
             *("--constraint", str(PROJECT / "requirements.txt")),
@@ -101,12 +102,13 @@ class FunctionSource:
             return lambda_.Code.from_asset(str(self.zip_folder))
         return lambda_.Code.from_asset(
             str(self.zip_folder),
-            # By the source and the list of requirements, not by the wheels: a synthesis that does
+            # By the source, the requirements and the lock, not by the wheels: a synthesis that does
             # not bundle must name the same asset as one that does.
             asset_hash_type=AssetHashType.SOURCE,
             bundling=BundlingOptions(
                 image=DockerImage.from_registry("public.ecr.aws/sam/build-python3.13"),
                 command=[*requirements],
+                environment={"LOCK": sha256((PROJECT / "requirements.txt").read_bytes()).hexdigest()},
                 local=_PipBundling(self.zip_folder, requirements),
             ),
         )

@@ -13,7 +13,7 @@ from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
 from cdk.stacks.streams import StreamsStack
 
-_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "msgspec", "numpy", "pcodec")
+_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "numpy", "pcodec")
 
 
 class DeliveryStack(Stack):

@@ -15,7 +15,7 @@ from cdk.stacks.data import DataStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.streams import StreamsStack
 
-_DATABASE_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "psycopg[binary]", "msgspec", "numpy", "pcodec")
+_DATABASE_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "psycopg[binary]", "msgspec", "numpy", "pcodec")
 
 
 class ProcessingStack(Stack):

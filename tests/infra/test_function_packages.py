@@ -22,8 +22,8 @@ ZIPS = {
     "websocket": DELIVERY_REQUIREMENTS,
     "broadcaster": DELIVERY_REQUIREMENTS,
 }
-# Lambda's Python runtime brings the SDK and what that needs; the SDK uses certifi only where it is.
-RUNTIME_PACKAGES = {"boto3", "botocore", "s3transfer", "jmespath", "urllib3", "python-dateutil", "six", "certifi"}
+# Used where they are, and done without where they are not.
+OPTIONAL = {"certifi", "setuptools", "pip"}
 # Imports the handler and prints the distributions that this took, one JSON list.
 LIST_IMPORTS = """
 import importlib, json, sys
@@ -102,7 +102,7 @@ def test_a_function_starts_with_the_environment_of_its_stack(prod: Any, name: st
 def test_a_zip_holds_every_package_that_its_function_imports(prod: Any, name: str) -> None:
     variables = prod.variables(prod.function(name))
     imported = _imports(name, {key: _filled(value) for key, value in variables.items()})
-    assert imported - _closure(ZIPS[name]) - RUNTIME_PACKAGES - {"tickwire", "setuptools", "pip"} == set()
+    assert imported - _closure(ZIPS[name]) - OPTIONAL - {"tickwire"} == set()
 
 
 def test_every_function_of_the_project_is_deployed(prod: Any) -> None:

@@ -26,7 +26,7 @@ def emulator() -> Iterator[Emulator]:
 @pytest.fixture(scope="module")
 def assembly() -> Path:
     # Where the local run keeps it, so that the two synthesise once between them.
-    return synthesise(PROJECT / ".tickwire").folder
+    return synthesise(PROJECT / ".tickwire" / "assembly").folder
 
 
 @pytest.fixture(scope="module")
