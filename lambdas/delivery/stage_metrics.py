@@ -1,14 +1,18 @@
 """A stage invocation's counts as CloudWatch metrics in embedded metric format."""
 
+from typing import TYPE_CHECKING
+
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from lambdas.delivery.partition_work import StageCounts
+if TYPE_CHECKING:
+    # The broadcaster, which reports here too, must not load the state store's client for a name.
+    from lambdas.delivery.partition_work import StageCounts
 
 NAMESPACE = "Tickwire"
 
 
-def publish(metrics: Metrics, counts: StageCounts) -> None:
+def publish(metrics: Metrics, counts: "StageCounts") -> None:
     """Add the counts to ``metrics``; ``Quarantined`` goes out at once, one a rule.
 
     Counts that are usually 0 are left out when they are, which keeps the log line short; alarms on
