@@ -140,6 +140,7 @@ def _finish(stack: LocalStack, terminal: Terminal) -> dict[str, Any]:
     announced = None
     if stack.exchange_url is not None:
         fetch(f"{stack.exchange_url}/control/stop", method="POST")
+        stack.wait_for_exchange(seconds=10)
     ingested = stack.stop_ingestor()
     if stack.exchange_url is not None:
         announced = fetch(f"{stack.exchange_url}/control/announced")

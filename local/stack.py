@@ -144,6 +144,12 @@ class LocalStack:
             if child is not None and child.returncode is not None:
                 raise ChildFailed(f"{child.name} ended with status {child.returncode}:\n{child.log_tail()}")
 
+    def wait_for_exchange(self, *, seconds: float) -> None:
+        """Wait until the exchange has written all that it announced; gives up quietly after a while."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not fetch(f"{self.exchange_url}/control/state")["finished"]:
+            time.sleep(0.05)
+
     def drain(self, *, seconds: float) -> bool:
         """Wait until streams and queues hold nothing undelivered; False if that took too long."""
         import boto3

@@ -51,19 +51,27 @@ export function Chart({ market, view, interval, onInterval }: Props) {
   useEffect(() => {
     if (!chart.current || !key) return;
     const { api, candles, volume } = chart.current;
-    const bars = market.symbols.get(key)?.bars[interval] ?? [];
+    const known = (): Bar[] => market.symbols.get(key)?.bars[interval] ?? [];
+    const bars = known();
     const sample = Number(bars.at(-1)?.close ?? 1);
-    const precision = sample >= 1000 ? 2 : sample >= 1 ? 4 : 6;
+    const precision = precisionOf(sample);
     candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
-    candles.setData(bars.map(candle));
-    volume.setData(bars.map(histogram));
+    const draw = (): void => {
+      candles.setData(known().map(candle));
+      volume.setData(known().map(histogram));
+    };
+    draw();
     api.timeScale().applyOptions({ secondsVisible: interval === "1s", barSpacing: interval === "1s" ? 7 : 10 });
     api.timeScale().scrollToRealTime();
     return market.onBar((symbol, of, bar) => {
       if (symbol !== key || of !== interval) return;
-      // `true` lets a late trade amend a candle that is no longer the last.
-      candles.update(candle(bar), true);
-      volume.update(histogram(bar), true);
+      if (bar !== known().at(-1)) {
+        // The chart appends and amends its last candle only; a late trade's bar lies before it.
+        draw();
+        return;
+      }
+      candles.update(candle(bar));
+      volume.update(histogram(bar));
     });
   }, [market, key, interval]);
 
@@ -81,7 +89,7 @@ export function Chart({ market, view, interval, onInterval }: Props) {
         )}
         {bar && (
           <p className="ohlc">
-            VWAP {decimal(bar.vwap)} · volume {decimal(bar.volume, 0)} · {bar.trades} trades
+            VWAP {decimal(Number(bar.vwap).toFixed(precisionOf(Number(bar.close))))} · volume {decimal(bar.volume, 0)} · {bar.trades} trades
             {bar.final ? " · final" : ""}
           </p>
         )}
@@ -97,6 +105,8 @@ export function Chart({ market, view, interval, onInterval }: Props) {
     </section>
   );
 }
+
+const precisionOf = (price: number): number => (price >= 1000 ? 2 : price >= 1 ? 4 : 6);
 
 const time = (bar: Bar): UTCTimestamp => (bar.start / 1000) as UTCTimestamp;
 

@@ -33,7 +33,7 @@ function Stages({ market }: { market: Market }) {
   const stages = Object.entries(market.stages);
   if (stages.length === 0) return null;
   return (
-    <ol className="stages" title="Milliseconds since the ingestor's socket, when each stage had done its part">
+    <ol className="stages" title="Milliseconds that each stage took, transport to it included; the ingestor's is from the socket">
       {stages.map(([name, at]) => (
         <li key={name}>
           {name} <b>{at.toFixed(0)}</b>

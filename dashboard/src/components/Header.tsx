@@ -21,7 +21,7 @@ export function Header({ market, source, onQuarantine }: { market: Market; sourc
         <Figure label="trades / s" value={count(market.rate())} />
         <Figure label="socket → screen p50" value={milliseconds(market.latencyQuantile(0.5))} />
         <Figure label="p99" value={milliseconds(market.latencyQuantile(0.99))} />
-        <Figure label="trades stored in order" value={count(totals.accepted)} />
+        <Figure label="trades accepted" value={count(totals.accepted)} />
         <Figure label="complete" value={totals.ids ? percent(share) : "–"} tone={complete ? "good" : "bad"} />
         <Figure label="missing ids" value={count(totals.missing)} tone={complete ? "good" : "bad"} />
         <Figure label="duplicates removed" value={count(totals.duplicates)} />

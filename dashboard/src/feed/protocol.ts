@@ -91,7 +91,7 @@ export interface Notice {
 
 export interface Latency {
   kind: "latency";
-  /** Milliseconds since the ingestor received the newest trade, when each stage had done its part. */
+  /** Milliseconds that each stage took, transport to it included; the ingestor's is from the socket. */
   stage: Record<string, number>;
 }
 
