@@ -139,6 +139,6 @@ def stage_ingestor_image(target: str) -> str:
         stage_source(
             Path(target),
             packages=("tickwire", "ecs_tasks"),
-            files=("ecs_tasks/ingestor/Dockerfile", "pyproject.toml", "requirements.txt"),
+            files=("ecs_tasks/ingestor/Dockerfile", "requirements.txt"),
         )
     )
