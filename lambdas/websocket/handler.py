@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes.api_gateway_websocket_event import APIGatewayWebSocketEvent
 from botocore.config import Config
 
@@ -19,6 +20,7 @@ from lambdas.websocket.posts import POST_CONFIG
 from lambdas.websocket.snapshots import Snapshots
 
 THREADS = 8
+_COUNTED_AS = {"CONNECT": "Connections", "DISCONNECT": "Disconnections"}
 
 
 class FunctionSettings(msgspec.Struct, frozen=True):
@@ -61,9 +63,10 @@ conversation = new_conversation(read_settings(FunctionSettings))
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Answer one event of the WebSocket API; clients get their answers as messages."""
-    request = APIGatewayWebSocketEvent(event)
-    connection_id = request.request_context.connection_id
-    match request.request_context.event_type:
+    request = APIGatewayWebSocketEvent(event).request_context
+    connection_id = request.connection_id
+    metrics.add_metric(name=_COUNTED_AS.get(request.event_type, "Messages"), unit=MetricUnit.Count, value=1)
+    match request.event_type:
         case "CONNECT":
             conversation.open(connection_id)
         case "DISCONNECT":

@@ -1,0 +1,93 @@
+"""The function's routes. Event shapes: API Gateway's documentation of WebSocket integrations."""
+
+import json
+import sys
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lambdas.delivery.settings import InvalidSettings
+
+CONTEXT = SimpleNamespace(
+    function_name="websocket",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:eu-central-1:123456789012:function:websocket",
+    aws_request_id="52fdfc07-2182-154f-163f-5f0f9a621d72",
+)
+
+
+@pytest.fixture
+def module(dynamodb: Any, posts: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, value in {
+        "CONNECTIONS_TABLE": "connections",
+        "SUBSCRIPTIONS_TABLE": "subscriptions",
+        "LAST_VALUES_TABLE": "last-values",
+        "WEBSOCKET_ENDPOINT": "https://abcdef.execute-api.eu-central-1.amazonaws.com/live",
+    }.items():
+        monkeypatch.setenv(f"TICKWIRE_{name}", value)
+    sys.modules.pop("lambdas.websocket.handler", None)
+    loaded = import_module("lambdas.websocket.handler")
+    loaded.conversation._posts = posts
+    return loaded
+
+
+def event(event_type: str, route: str, body: str | None = None) -> dict[str, Any]:
+    context = {
+        "routeKey": route,
+        "eventType": event_type,
+        "connectionId": "c1=",
+        "stage": "live",
+        "apiId": "abcdef",
+        "requestId": "r1",
+    }
+    return {"requestContext": context, "isBase64Encoded": False} | ({} if body is None else {"body": body})
+
+
+def connections(dynamodb: Any) -> list[str]:
+    return [row["connection_id"]["S"] for row in dynamodb.scan(TableName="connections")["Items"]]
+
+
+def test_connecting_and_disconnecting_keep_the_table_of_connections(module: Any, dynamodb: Any) -> None:
+    assert module.handler(event("CONNECT", "$connect"), CONTEXT) == {"statusCode": 200}
+    assert connections(dynamodb) == ["c1="]
+    assert module.handler(event("DISCONNECT", "$disconnect"), CONTEXT) == {"statusCode": 200}
+    assert connections(dynamodb) == []
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "answers"),
+    [
+        ("ping", '{"action":"ping"}', ["pong"]),
+        ("subscribe", '{"action":"subscribe","topics":["trades"],"symbols":["*"]}', ["subscribed", "snapshot"]),
+        ("unsubscribe", '{"action":"unsubscribe","topics":["trades"],"symbols":["*"]}', ["unsubscribed"]),
+        ("$default", '{"action":"dance"}', ["error"]),
+        ("$default", None, ["error"]),
+    ],
+)
+def test_a_message_is_answered_on_the_connection(
+    module: Any, posts: Any, route: str, body: str | None, answers: list[str]
+) -> None:
+    module.handler(event("CONNECT", "$connect"), CONTEXT)
+    assert module.handler(event("MESSAGE", route, body), CONTEXT) == {"statusCode": 200}
+    assert [json.loads(message)["type"] for message in posts.posted["c1="]] == answers
+
+
+def test_connections_and_messages_are_counted(module: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    module.handler(event("CONNECT", "$connect"), CONTEXT)
+    module.handler(event("MESSAGE", "ping", '{"action":"ping"}'), CONTEXT)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert [name for line in lines for name in ("Connections", "Messages") if line.get(name) == [1]] == [
+        "Connections",
+        "Messages",
+    ]
+
+
+def test_a_missing_variable_is_named_at_cold_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CONNECTIONS_TABLE", "SUBSCRIPTIONS_TABLE", "LAST_VALUES_TABLE", "WEBSOCKET_ENDPOINT"):
+        monkeypatch.delenv(f"TICKWIRE_{name}", raising=False)
+    monkeypatch.setenv("TICKWIRE_CONNECTIONS_TABLE", "connections")
+    sys.modules.pop("lambdas.websocket.handler", None)
+    with pytest.raises(InvalidSettings, match="TICKWIRE_SUBSCRIPTIONS_TABLE is not set"):
+        import_module("lambdas.websocket.handler")
