@@ -41,7 +41,10 @@ class LastValuesTable:
 
     def write(self, rows: Sequence[StoredRow]) -> list[Place]:
         """Store rows; give the places of those that the table did not take."""
-        puts = [(row.place, {"PutRequest": {"Item": self._item(row)}}) for row in rows]
+        # A batch with two rows for one place would be refused whole; a symbol that moved to another
+        # partition can have two for a moment.
+        by_place = {row.place: row for row in rows}
+        puts = [(place, {"PutRequest": {"Item": self._item(row)}}) for place, row in by_place.items()]
         return write_batch(self._client, self._table, puts, pool=self._pool)
 
     def read(self, places: Sequence[Place]) -> dict[Place, Sequence[Data]]:

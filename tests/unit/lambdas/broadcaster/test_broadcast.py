@@ -273,6 +273,12 @@ def test_a_process_that_missed_records_does_not_put_back_what_it_remembered(worl
     assert revisions(world.snapshot("bars.1m#*")["bars.1m", SYMBOL]) == [(60_000, 3)]
 
 
+def test_a_symbol_that_moved_to_another_partition_is_stored_all_the_same(world: World) -> None:
+    counts = world.run(record(9, bars=(bar(60, 1),)), record(1, partition=1, bars=(bar(60, 2),)))
+    assert revisions(world.snapshot("bars.1m#*")["bars.1m", SYMBOL]) == [(60_000, 2)]
+    assert counts.rows_stored == 2
+
+
 def test_an_unreadable_record_is_left_out_and_the_rest_is_sent(world: World) -> None:
     world.subscribe("c1", "trades#*")
     good = record(1, trades=trades(1))
