@@ -1,7 +1,6 @@
 """Builds the CDK application; ``app.py``, the local run and the tests build the same one."""
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from aws_cdk import App, Tags
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.ingestor_service import stage_ingestor_image
 from cdk.settings import settings_of
-from cdk.source import PROJECT
+from cdk.source import PROJECT, scratch_folder
 from cdk.stacks.data import DataStack
 from cdk.stacks.delivery import DeliveryStack
 from cdk.stacks.ingestion import IngestionStack
@@ -74,7 +73,7 @@ def build_app(
         f"{prefix}-Ingestion",
         description="Tickwire: ingestor",
         settings=settings,
-        image_folder=stage_ingestor_image(tempfile.mkdtemp(prefix="tickwire-ingestor-")),
+        image_folder=stage_ingestor_image(scratch_folder()),
         network=network,
         streams=streams,
         data=data,

@@ -4,7 +4,9 @@ A staged copy rather than a list of exclusions: the hash of an asset then depend
 alone, never on a cache, a virtual environment or a half-written file beside them.
 """
 
+import atexit
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,3 +42,14 @@ def stage_source(target: Path, *, packages: tuple[str, ...], files: tuple[str, .
         destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / name, destination)
     return target
+
+
+def scratch_folder() -> Path:
+    """Make a temporary folder for staged source; it goes when the process ends.
+
+    Not before: the CDK copies it into the assembly while the stacks are built, and whoever builds
+    them decides when that is over.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="tickwire-source-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

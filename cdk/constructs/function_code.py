@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +13,7 @@ from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_lambda as lambda_
 
-from cdk.source import PROJECT, stage_source
+from cdk.source import PROJECT, scratch_folder, stage_source
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
@@ -68,11 +67,8 @@ class FunctionSource:
 
     @classmethod
     def stage(cls, *, bundle_dependencies: bool) -> "FunctionSource":
-        """Copy what the functions run into a fresh temporary folder.
-
-        The folder must outlive the construction of the stacks, which copy it into the assembly.
-        """
-        root = Path(tempfile.mkdtemp(prefix="tickwire-source-"))
+        """Copy what the functions run into a fresh temporary folder."""
+        root = scratch_folder()
         packages = ("tickwire", "lambdas")
         return cls(
             stage_source(root / "zip", packages=packages),

@@ -133,11 +133,11 @@ class IngestorService(Construct):
         )
 
 
-def stage_ingestor_image(target: str) -> str:
+def stage_ingestor_image(target: Path) -> str:
     """Copy what the ingestor's image is built from into ``target`` and give it back."""
     return str(
         stage_source(
-            Path(target),
+            target,
             packages=("tickwire", "ecs_tasks"),
             files=("ecs_tasks/ingestor/Dockerfile", "requirements.txt"),
         )
