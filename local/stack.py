@@ -99,7 +99,7 @@ class LocalStack:
         )
         self._timed("page", lambda: self._begin("page", self.page))
         self._timed("WebSocket API", self._start_watcher)
-        self._timed("ingestor", self._start_ingestor)
+        self._timed("ingestor", self.start_ingestor)
         self._write_state()
 
     def stop(self) -> None:
@@ -129,6 +129,28 @@ class LocalStack:
         """What each stream function did, by the name of its folder."""
         names = {deployed: folder for folder, deployed in self.deployment.functions.items()}
         return {names[deployed]: s for deployed, s in self.event_source.statistics.items()}
+
+    def start_ingestor(self, feeds: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Start the ingestor, again after :meth:`stop_ingestor` or its death.
+
+        ``feeds`` are its connections as ``TICKWIRE_FEEDS`` names them; None takes those of the source.
+        """
+        self.ingestor = ChildProcess(
+            "ingestor",
+            ["ecs_tasks.ingestor"],
+            environment={
+                "AWS_ENDPOINT_URL": self.emulator.endpoint_url,
+                "TICKWIRE_FEEDS": json.dumps(self._feeds() if feeds is None else feeds),
+                "TICKWIRE_PARTITIONS": str(PARTITIONS),
+                "TICKWIRE_RAW_STREAM": self.output("RawStream"),
+                "TICKWIRE_FRAMES_DLQ_URL": self.output("FramesDlqUrl"),
+                "TICKWIRE_HEALTH_PORT": "0",
+            },
+            log=self._folder / "ingestor.log",
+        )
+        self._begin("ingestor", self.ingestor)
+        port = self.ingestor.wait_for("listening", seconds=30)["port"]
+        self.ingestor_url = f"http://127.0.0.1:{port}"
 
     def stop_ingestor(self) -> dict[str, Any]:
         """Drain the ingestor and give its last statistics."""
@@ -240,24 +262,6 @@ class LocalStack:
         self._begin("watcher", self.watcher)
         if not self.watcher.subscribed.wait(20):
             raise RuntimeError(f"the WebSocket API at {self.websocket_url} did not answer a subscription within 20 s")
-
-    def _start_ingestor(self) -> None:
-        self.ingestor = ChildProcess(
-            "ingestor",
-            ["ecs_tasks.ingestor"],
-            environment={
-                "AWS_ENDPOINT_URL": self.emulator.endpoint_url,
-                "TICKWIRE_FEEDS": json.dumps(self._feeds()),
-                "TICKWIRE_PARTITIONS": str(PARTITIONS),
-                "TICKWIRE_RAW_STREAM": self.output("RawStream"),
-                "TICKWIRE_FRAMES_DLQ_URL": self.output("FramesDlqUrl"),
-                "TICKWIRE_HEALTH_PORT": "0",
-            },
-            log=self._folder / "ingestor.log",
-        )
-        self._begin("ingestor", self.ingestor)
-        port = self.ingestor.wait_for("listening", seconds=30)["port"]
-        self.ingestor_url = f"http://127.0.0.1:{port}"
 
     def _feeds(self) -> Sequence[Mapping[str, Any]]:
         if self.exchange_url is None:
