@@ -1,0 +1,153 @@
+"""A local stack under test: what its stores hold, its processes, and how to wait for it."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import psycopg
+
+from local.books import close_books
+from local.stack import LocalStack, fetch
+
+from .captures import KEY
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
+    """Poll a condition until it holds, or fail with what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One row of the system's table of processes."""
+
+    pid: int
+    parent: int
+    command: str
+
+
+def processes() -> list[Process]:
+    """Give every process of this machine."""
+    table = subprocess.run(["ps", "-axww", "-o", "pid=,ppid=,command="], capture_output=True, text=True, check=True)
+    rows = (line.split(None, 2) for line in table.stdout.splitlines())
+    return [Process(int(row[0]), int(row[1]), row[2]) for row in rows if len(row) == 3]
+
+
+@dataclass
+class Platform:
+    """A started stack, and the books of the ingestors that ran on it."""
+
+    stack: LocalStack
+    received: dict[str, int] = field(default_factory=dict)
+    announced: dict[str, Any] = field(default_factory=dict)
+
+    def ingest(self, feeds: list[Mapping[str, Any]]) -> None:
+        """Start an ingestor that reads these connections."""
+        self.stack.start_ingestor(feeds)
+
+    def ingestor(self) -> dict[str, Any]:
+        """Give the running ingestor's statistics."""
+        return fetch(f"{self.stack.ingestor_url}/stats")
+
+    def announcements(self) -> dict[str, Any]:
+        """Give the ids that the stack's exchange wrote to a socket, by ``venue:SYMBOL``."""
+        return fetch(f"{self.stack.exchange_url}/control/announced")
+
+    def finish(self, *, seconds: float = 150) -> dict[str, Any]:
+        """Stop the ingestor, let everything through to the end, and give the summary of all until now.
+
+        Its figures of what was received are the sums over all ingestors that were stopped like this.
+        """
+        statistics = self.stack.stop_ingestor()
+        for key, symbol in statistics["symbols"].items():
+            self.received[key] = self.received.get(key, 0) + symbol["trades"]
+        assert self.stack.drain(seconds=seconds), f"not drained within {seconds:g} s: {self.troubles()}"
+        symbols = {key: {"trades": count} for key, count in self.received.items()}
+        return close_books(self.stack, ingested={**statistics, "symbols": symbols}, announced=self.announced or None)
+
+    def troubles(self) -> dict[str, str]:
+        """Give the last error of each stream function that had one."""
+        return {name: s.last_error for name, s in self.stack.function_statistics().items() if s.last_error}
+
+    def rows(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """Ask the stack's PostgreSQL."""
+        with psycopg.connect(self.stack.postgres.url) as connection:
+            return connection.execute(sql, arguments).fetchall()  # type: ignore[arg-type]
+
+    def stored_trades(self, symbols: Iterable[str]) -> pd.DataFrame:
+        """Read every row that the lake has of some ``venue:SYMBOL``, as the oracle writes trades."""
+        from lambdas.lake_committer.lake_table import glue_catalog
+
+        table = glue_catalog().load_table((self.stack.output("LakeDatabaseName"), "trades"))
+        rows = table.scan().to_arrow().to_pandas()
+        rows = rows[(rows["venue"] + ":" + rows["symbol"]).isin(list(symbols))]
+        rows = rows.rename(columns={"exchange_time_ns": "time"})
+        return rows[[*KEY, "price", "size", "side", "time"]].sort_values(KEY, ignore_index=True)
+
+    def stored_bars(self, symbols: Iterable[str], seconds: int) -> pd.DataFrame:
+        """Read the bars of some ``venue:SYMBOL`` from PostgreSQL, as the oracle writes bars."""
+        columns = (
+            "venue, symbol, start, open, high, low, close, volume, buy_volume, notional, trades, first_id, last_id"
+        )
+        rows = self.rows(
+            f"SELECT {columns.replace('start', 'extract(epoch FROM start)::bigint')} FROM bars"
+            " WHERE interval_seconds = %s AND venue || ':' || symbol = ANY(%s) ORDER BY venue, symbol, start",
+            seconds,
+            list(symbols),
+        )
+        return pd.DataFrame(rows, columns=columns.split(", "))
+
+    def progress(self, symbols: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Read what the validator says of some ``venue:SYMBOL``."""
+        names = "first_id, last_id, accepted, duplicates, quarantined, quarantined_ids, missing, missing_ranges"
+        rows = self.rows(
+            f"SELECT venue || ':' || symbol, {names} FROM progress WHERE venue || ':' || symbol = ANY(%s)",
+            list(symbols),
+        )
+        return {key: dict(zip(names.split(", "), row, strict=True)) for key, *row in rows}
+
+    def workers(self, function: str) -> list[int]:
+        """Give the process ids in which the emulator runs a function, by the name of its folder.
+
+        They are children of this stack's emulator, and their code lies in a folder named by the function.
+        """
+        name = self.stack.deployment.functions[function]
+        return [p.pid for p in processes() if p.parent == self.stack.emulator.pid and name in p.command]
+
+
+def keys_of(trades: pd.DataFrame) -> list[str]:
+    """Give the ``venue:SYMBOL`` of all trades."""
+    return sorted(set(trades["venue"] + ":" + trades["symbol"]))
+
+
+def assert_stored(platform: Platform, trades: pd.DataFrame) -> None:
+    """Check that lake and PostgreSQL hold these trades and their bars, and of their symbols nothing else."""
+    from .captures import bars_of
+
+    symbols = keys_of(trades)
+    expected = trades.sort_values(KEY, ignore_index=True)[[*KEY, "price", "size", "side", "time"]]
+    stored = platform.stored_trades(symbols)
+    ids, stored_ids = expected[KEY].apply(tuple, axis=1), stored[KEY].apply(tuple, axis=1)
+    assert stored_ids[stored_ids.duplicated()].tolist() == [], "stored twice"
+    assert sorted(set(ids) - set(stored_ids)) == [], "never stored"
+    assert sorted(set(stored_ids) - set(ids)) == [], "stored, but never sent"
+    # Row for row as Python objects: Decimal and int compare exactly.
+    assert _differences(expected, stored) == []
+    for seconds in (1, 60):
+        assert _differences(bars_of(trades, seconds), platform.stored_bars(symbols, seconds)) == [], f"{seconds} s bars"
+
+
+def _differences(expected: pd.DataFrame, found: pd.DataFrame, limit: int = 5) -> list[str]:
+    assert list(expected.columns) == list(found.columns)
+    left, right = (frame.astype(object).to_dict("records") for frame in (expected, found))
+    if len(left) != len(right):
+        return [f"{len(left)} rows expected, {len(right)} found"]
+    pairs = [(a, b) for a, b in zip(left, right, strict=True) if a != b]
+    return [json.dumps(pair, default=str) for pair in pairs[:limit]]
