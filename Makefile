@@ -10,13 +10,14 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 # uv, not pip: it installs the same locked versions in seconds.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt
+LOCALSTACK := localstack-core[runtime]==4.9.2
 DASHBOARD := dashboard/dist/index.html
 RUN_ARGS ?=
 
-.PHONY: help setup setup-dev run test test-all check format lock clean
+.PHONY: help setup setup-dev run test test-all test-localstack setup-localstack check format lock lock-localstack clean
 
 help: ## Say what there is
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: .venv/.installed $(DASHBOARD) ## Make .venv with the command `tickwire`, and build the page
 
@@ -31,6 +32,11 @@ test: setup-dev ## The fast tier, which CI runs
 test-all: setup-dev ## Every test
 	$(BIN)/python -m pytest
 
+setup-localstack: .venv-localstack/.installed
+
+test-localstack: setup-dev setup-localstack ## The integration tests against LocalStack, which needs no Docker
+	$(BIN)/python -m pytest tests/integration -m services --emulator localstack
+
 check: setup-dev ## Lint, format, strict types, the page's types and tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,8 +50,11 @@ format: setup-dev ## Format and sort
 lock: .venv/.uv ## Resolve pyproject.toml anew into requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header pyproject.toml -o requirements.txt
 
+lock-localstack: .venv/.uv
+	echo '$(LOCALSTACK)' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclude-newer 2025-10-15 --no-header - -o requirements-localstack.txt
+
 clean: ## Remove what was built and what runs left
-	rm -rf .venv .tickwire cdk.out dashboard/node_modules dashboard/dist
+	rm -rf .venv .venv-localstack .tickwire cdk.out dashboard/node_modules dashboard/dist
 
 .venv/.uv:
 	@test -n "$(PYTHON)" || { echo "Tickwire needs Python 3.11 or newer on the PATH" >&2; exit 1; }
@@ -63,6 +72,14 @@ clean: ## Remove what was built and what runs left
 .venv/.installed-dev: .venv/.installed
 	@echo "installing the test packages"
 	@$(INSTALL) --editable '.[local,dev]'
+	@touch $@
+
+# LocalStack's Kinesis is an npm package, which it would otherwise install when it is first asked for a stream.
+.venv-localstack/.installed: requirements-localstack.txt | .venv/.uv
+	@echo "making .venv-localstack"
+	@$(BIN)/uv venv --quiet --clear --python '>=3.11,<3.14' .venv-localstack
+	@$(BIN)/uv pip install --quiet --python .venv-localstack/bin/python --requirement requirements-localstack.txt
+	@OVERRIDE_IN_DOCKER=0 FILESYSTEM_ROOT=$(CURDIR)/.venv-localstack/packages .venv-localstack/bin/python -m localstack.cli.lpm install --target static_libs kinesis-mock > /dev/null
 	@touch $@
 
 $(DASHBOARD): dashboard/package-lock.json dashboard/index.html $(shell find dashboard/src -type f)

@@ -48,6 +48,8 @@ class Emulator:
         Added to this process' environment.
     """
 
+    _health_path = "/_ministack/health"
+
     def __init__(self, *, log: Path | None = None, port: int = 0, environment: dict[str, str] | None = None) -> None:
         self._wanted_port = port
         self._environment = environment or {}
@@ -109,8 +111,8 @@ class Emulator:
         self.port = self._wanted_port or _free_port()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ministack"],
-                env={**os.environ, **self._settings(), **self._environment},
+                self._command(),
+                env={**os.environ, **self._settings(self._folder), **self._environment},
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -147,8 +149,11 @@ class Emulator:
             return "(it logged nothing)"
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:]) or "(it logged nothing)"
 
-    def _settings(self) -> dict[str, str]:
-        folder = str(self._folder)
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "ministack"]
+
+    def _settings(self, folder: Path) -> dict[str, str]:
+        """Give what the process finds in its environment; all that it stores belongs below ``folder``."""
         return {
             **CREDENTIALS,
             "AWS_REGION": REGION,
@@ -165,7 +170,7 @@ class Emulator:
             "S3_PERSIST": "0",
             "STATE_DIR": f"{folder}/state",
             "S3_DATA_DIR": f"{folder}/s3",
-            "TMPDIR": folder,
+            "TMPDIR": str(folder),
             # Listeners that Tickwire has no use for, on ports that another instance may hold.
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
@@ -175,7 +180,7 @@ class Emulator:
         }
 
     def _wait_until_healthy(self, deadline: float) -> None:
-        address = f"{self.endpoint_url}/_ministack/health"
+        address = f"{self.endpoint_url}{self._health_path}"
         while time.monotonic() < deadline:
             self.check()
             try:

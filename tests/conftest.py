@@ -6,6 +6,15 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--emulator",
+        default=os.environ.get("TICKWIRE_TEST_ENDPOINT") or "ministack",
+        help="AWS for the integration tests: ministack (the default), localstack (made by `make setup-localstack`), or"
+        " the address of a LocalStack that runs, which TICKWIRE_TEST_ENDPOINT may name too",
+    )
+
+
 @pytest.fixture(scope="session")
 def realdata() -> Path:
     """The folder of real captures and candles, which is not part of the project.

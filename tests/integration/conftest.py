@@ -1,7 +1,9 @@
 """Real servers on this machine, each started once a run: the AWS emulator and PostgreSQL."""
 
+import json
 import os
 import tempfile
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +13,52 @@ import psycopg
 import pytest
 
 from local.emulator import Emulator
+from local.localstack import LocalStack
 from local.postgres import LocalPostgres
+
+PROJECT = Path(__file__).parents[2]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs a service that the chosen emulator has not."""
+    marked = [(item, set(marker.args)) for item in items for marker in item.iter_markers("services")]
+    emulator: str = config.getoption("emulator")
+    if not marked or emulator == "ministack":
+        return
+    offered = LocalStack.SERVICES if emulator == "localstack" else _services_of(emulator)
+    for item, needed in marked:
+        if missing := needed - offered:
+            item.add_marker(pytest.mark.skip(reason=f"{emulator} has no {', '.join(sorted(missing))}"))
+
+
+def _services_of(address: str) -> set[str]:
+    """Ask a LocalStack that runs."""
+    try:
+        with urllib.request.urlopen(f"{address}/_localstack/health", timeout=10) as reply:
+            services: dict[str, str] = json.load(reply)["services"]
+    except (OSError, ValueError, KeyError) as error:
+        raise pytest.UsageError(
+            f"--emulator {address}: not ministack, not localstack, and no LocalStack answers"
+        ) from error
+    return {name for name, status in services.items() if status in {"available", "running"}}
 
 
 @pytest.fixture(scope="session")
-def emulator_url() -> Iterator[str]:
-    """The address of a fresh MiniStack."""
-    with Emulator() as emulator:
+def emulator_url(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The address of the emulator of AWS: a fresh one, or the one that `--emulator` gives the address of."""
+    choice: str = pytestconfig.getoption("emulator")
+    if choice not in {"ministack", "localstack"}:
+        yield choice
+        return
+    with Emulator() if choice == "ministack" else LocalStack(PROJECT / ".venv-localstack") as emulator:
         yield emulator.endpoint_url
 
 
 @pytest.fixture
-def aws(emulator_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def aws(request: pytest.FixtureRequest, emulator_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The emulator, with the environment set so that every AWS client of this process uses it."""
+    if request.node.get_closest_marker("services") is None:
+        pytest.fail("say which services it needs, since not every emulator has all: @pytest.mark.services('kinesis')")
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in {

@@ -13,6 +13,10 @@ from botocore.config import Config
 from local.deploy import Deployment, DeploymentFailed, deploy, synthesise
 from local.emulator import Emulator
 
+pytestmark = pytest.mark.services(
+    "apigatewayv2", "cloudformation", "dynamodb", "glue", "kinesis", "lambda", "s3", "sqs"
+)
+
 PROJECT = Path(__file__).parents[2]
 FUNCTIONS = sorted(path.parent.name for path in (PROJECT / "lambdas").glob("*/handler.py"))
 

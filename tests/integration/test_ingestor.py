@@ -120,6 +120,7 @@ def ids_by_symbol(held: list[tuple[str, Record]]) -> dict[str, list[int]]:
     return ids
 
 
+@pytest.mark.services("kinesis", "sqs")
 @pytest.mark.usefixtures("aws")
 async def test_frames_of_a_socket_become_records_of_one_partition_each_and_garbage_goes_to_the_queue() -> None:
     async def exchange(connection: ServerConnection) -> None:
@@ -154,6 +155,7 @@ async def test_frames_of_a_socket_become_records_of_one_partition_each_and_garba
     assert base64.b64decode(body["frame"]) == b'{"stream":"btcusdt@trade","data":{"e":"trade","s":"BTCUSDT"'
 
 
+@pytest.mark.services("kinesis", "sqs")
 @pytest.mark.usefixtures("aws")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_under_full_load_loses_nothing_that_the_exchange_sent(number: signal.Signals) -> None:
@@ -180,6 +182,7 @@ async def test_a_signal_under_full_load_loses_nothing_that_the_exchange_sent(num
     assert stats["published"]["trades"] == stats["feeds"]["binance"]["trades"] == sent
 
 
+@pytest.mark.services("kinesis", "sqs")
 @pytest.mark.usefixtures("aws")
 async def test_an_outage_of_the_stream_is_waited_out() -> None:
     async def exchange(connection: ServerConnection) -> None:

@@ -24,6 +24,8 @@ from tickwire.lake import DAY_NANOSECONDS
 from tickwire.records import Header, Record, RecordKind
 from tickwire.symbols import Instrument
 
+pytestmark = pytest.mark.services("glue", "s3", "sqs")
+
 DAY = 19_943 * DAY_NANOSECONDS  # 2024-08-08
 PARTITIONS = {0: Instrument("binance", "BTC-USDT", 8, 8), 1: Instrument("kraken", "SHIB-USD", 14, 2)}
 RECORDS = 20

@@ -23,6 +23,8 @@ from tickwire.lake import DAY_NANOSECONDS, TABLE
 from tickwire.records import Header, Record, RecordKind
 from tickwire.symbols import Instrument
 
+pytestmark = pytest.mark.services("glue", "s3")
+
 BTC = Instrument("binance", "BTC-USDT", 8, 8)
 DAY = 19_943 * DAY_NANOSECONDS  # 2024-08-08
 

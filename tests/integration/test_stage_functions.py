@@ -31,6 +31,9 @@ ETH = Instrument("kraken", "ETH-USD", 8, 8)
 MINUTE = 1_722_470_400 * 1_000_000_000  # 2024-08-01T00:00:00Z
 SECOND = 1_000_000_000
 STREAMS = {"validator": ("raw", "clean"), "signals": ("clean", "events"), "broadcaster": ("events", None)}
+STAGES = ("validator", "signals")
+STAGE_SERVICES = pytest.mark.services("kinesis", "sqs")
+SCREEN_SERVICES = pytest.mark.services("apigatewayv2", "dynamodb", "kinesis", "sqs")
 TABLES = {
     "connections": ["connection_id:S"],
     "subscriptions": ["topic:S", "connection_id:S"],
@@ -45,17 +48,36 @@ def valkey_url() -> Iterator[str]:
 
 
 class Cloud:
-    """Streams, queue and tables of one test, and the three functions over them."""
+    """Streams and queue of one test, and the stages over them; with a screen also its tables and function."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, context: object, state_url: str) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, context: object, state_url: str, *, screen: bool) -> None:
         name = f"stage-{uuid.uuid4().hex[:8]}"
-        self._monkeypatch, self._context = monkeypatch, context
-        self.kinesis, self.sqs, self.dynamodb = (boto3.client(s) for s in ("kinesis", "sqs", "dynamodb"))
+        self._context = context
+        self.kinesis, self.sqs = boto3.client("kinesis"), boto3.client("sqs")
         self.streams = {stream: f"{name}-{stream}" for stream in ("raw", "clean", "events")}
         for stream in self.streams.values():
             self.kinesis.create_stream(StreamName=stream, ShardCount=2)
             self.kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1})
         self.queue_url = self.sqs.create_queue(QueueName=name)["QueueUrl"]
+        variables = {
+            "PARTITIONS": str(PARTITIONS),
+            "CLEAN_STREAM": self.streams["clean"],
+            "EVENTS_STREAM": self.streams["events"],
+            "TRADES_DLQ_URL": self.queue_url,
+            "STATE_URL": state_url,
+            "MAX_AGE_SECONDS": "1e9",
+        }
+        if screen:
+            variables |= self._new_screen(name)
+        for variable, value in variables.items():
+            monkeypatch.setenv(f"TICKWIRE_{variable}", value)
+        self.handlers: dict[str, Any] = {}
+        for function in STREAMS if screen else STAGES:
+            self.restart(function)
+
+    def _new_screen(self, name: str) -> dict[str, str]:
+        """Make the tables and the WebSocket API; gives the variables that name them."""
+        self.dynamodb = boto3.client("dynamodb")
         self.tables = {table: f"{name}-{table}" for table in TABLES}
         for table, keys in TABLES.items():
             pairs = [key.split(":") for key in keys]
@@ -68,22 +90,12 @@ class Cloud:
                 ],
                 BillingMode="PAY_PER_REQUEST",
             )
-        for variable, value in {
-            "PARTITIONS": str(PARTITIONS),
-            "CLEAN_STREAM": self.streams["clean"],
-            "EVENTS_STREAM": self.streams["events"],
-            "TRADES_DLQ_URL": self.queue_url,
-            "STATE_URL": state_url,
-            "MAX_AGE_SECONDS": "1e9",
+        return {
             "CONNECTIONS_TABLE": self.tables["connections"],
             "SUBSCRIPTIONS_TABLE": self.tables["subscriptions"],
             "LAST_VALUES_TABLE": self.tables["last_values"],
             "WEBSOCKET_ENDPOINT": f"{self.kinesis.meta.endpoint_url}/_aws/execute-api/{self._new_api(name)}/live",
-        }.items():
-            monkeypatch.setenv(f"TICKWIRE_{variable}", value)
-        self.handlers: dict[str, Any] = {}
-        for function in STREAMS:
-            self.restart(function)
+        }
 
     def _new_api(self, name: str) -> str:
         client = boto3.client("apigatewayv2")
@@ -165,9 +177,16 @@ def _data(item: dict[str, Any]) -> bytes:
 
 
 @pytest.fixture
-def cloud(aws: str, monkeypatch: pytest.MonkeyPatch, lambda_context: object, valkey_url: str) -> Cloud:
+def cloud(
+    request: pytest.FixtureRequest,
+    aws: str,
+    monkeypatch: pytest.MonkeyPatch,
+    lambda_context: object,
+    valkey_url: str,
+) -> Cloud:
     valkey.Valkey.from_url(valkey_url).flushall()
-    return Cloud(monkeypatch, lambda_context, valkey_url)
+    screen = "dynamodb" in request.node.get_closest_marker("services").args
+    return Cloud(monkeypatch, lambda_context, valkey_url, screen=screen)
 
 
 def raw(partition: int, instrument: Instrument, *trades: tuple[int, float, int], side: Side = Side.BUY) -> bytes:
@@ -192,6 +211,7 @@ def ids(records: list[Record]) -> list[int]:
     return [trade_id for record in records for trade_id in record.trades.trade_id.tolist()]
 
 
+@SCREEN_SERVICES
 def test_trades_become_bars_and_last_values_on_their_way_to_the_screen(cloud: Cloud) -> None:
     cloud.put_raw(0, raw(0, BTC, (1, 1, 100), (2, 2, 110)))
     cloud.put_raw(3, raw(3, ETH, (50, 1, 7)))
@@ -224,6 +244,7 @@ def test_trades_become_bars_and_last_values_on_their_way_to_the_screen(cloud: Cl
     assert (progress["accepted"], progress["duplicates"], progress["missing"]) == (4, 1, 2)
 
 
+@SCREEN_SERVICES
 @pytest.mark.parametrize("fresh", [False, True])
 def test_every_invocation_repeated_whole_changes_nothing(cloud: Cloud, fresh: bool) -> None:
     cloud.put_raw(0, raw(0, BTC, (1, 1, 100)))
@@ -242,6 +263,7 @@ def test_every_invocation_repeated_whole_changes_nothing(cloud: Cloud, fresh: bo
         ]
 
 
+@STAGE_SERVICES
 def test_a_broken_rule_and_a_broken_record_end_in_the_dead_letters_and_the_rest_goes_on(cloud: Cloud) -> None:
     cloud.put_raw(0, raw(0, BTC, (1, 1, 100)))
     cloud.put_raw(0, b"no record of ours")
@@ -253,6 +275,7 @@ def test_a_broken_rule_and_a_broken_record_end_in_the_dead_letters_and_the_rest_
     assert letters == {("record", "damaged_record"), ("trade", "side")}
 
 
+@STAGE_SERVICES
 def test_a_lost_record_stops_its_partition_at_that_place_and_no_other(cloud: Cloud) -> None:
     for n in (1, 2, 3):
         cloud.put_raw(0, raw(0, BTC, (n, n, 100)))
@@ -267,6 +290,7 @@ def test_a_lost_record_stops_its_partition_at_that_place_and_no_other(cloud: Clo
     assert ids(cloud.records("events")[0]) == [1, 2, 3]
 
 
+@SCREEN_SERVICES
 def test_a_client_that_is_gone_is_forgotten(cloud: Cloud) -> None:
     connections = sys.modules["lambdas.broadcaster.handler"].broadcast._outbox._connections
     connections.open("gone")

@@ -22,6 +22,8 @@ from tickwire.envelope import decode, encode, split
 from tickwire.records import Header, Record, RecordKind
 from tickwire.symbols import Instrument
 
+pytestmark = pytest.mark.services("kinesis", "sqs")
+
 PROJECT = Path(__file__).parents[2]
 BTC = Instrument("binance", "BTC-USDT", 8, 8)
 
