@@ -34,8 +34,8 @@ test-all: setup-dev ## Every test
 
 setup-localstack: .venv-localstack/.installed
 
-test-localstack: setup-dev setup-localstack ## The integration tests against LocalStack, which needs no Docker
-	$(BIN)/python -m pytest tests/integration -m services --emulator localstack
+test-localstack: setup-dev $(if $(TICKWIRE_TEST_ENDPOINT),,setup-localstack) ## The integration tests against LocalStack
+	$(BIN)/python -m pytest tests/integration -m services --emulator $(or $(TICKWIRE_TEST_ENDPOINT),localstack)
 
 check: setup-dev ## Lint, format, strict types, the page's types and tests
 	$(BIN)/ruff check .
