@@ -36,8 +36,8 @@ def bars_of(trades: pd.DataFrame, seconds: int) -> pd.DataFrame:
     with decimal.localcontext(_EXACT):
         rows = trades.assign(
             start=trades["time"] // (seconds * 10**9) * seconds,
-            buy_size=[size if side == "buy" else Decimal(0) for size, side in zip(trades["size"], trades["side"])],
-            notional=[price * size for price, size in zip(trades["price"], trades["size"])],
+            buy_size=trades["size"].where(trades["side"] == "buy", Decimal(0)),
+            notional=trades["price"] * trades["size"],
         )
         return (
             rows.sort_values(KEY)
@@ -58,13 +58,12 @@ def bars_of(trades: pd.DataFrame, seconds: int) -> pd.DataFrame:
 
 
 def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as lines:
-        for line in lines:
-            # The Binance captures have the receive time before the frame.
-            frame = line[line.index("{") :]
-            # Numbers stay the text that they are in the file.
-            yield from _trades_of(json.loads(frame, parse_float=str, parse_int=str))
+    content = path.read_bytes()
+    for line in (gzip.decompress(content) if path.suffix == ".gz" else content).splitlines():
+        # The Binance captures have the receive time before the frame.
+        frame = line[line.index(b"{") :]
+        # Numbers stay the text that they are in the file.
+        yield from _trades_of(json.loads(frame, parse_float=str, parse_int=str))
 
 
 def _trades_of(message: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

@@ -47,6 +47,7 @@ class Platform:
     stack: LocalStack
     received: dict[str, int] = field(default_factory=dict)
     announced: dict[str, Any] = field(default_factory=dict)
+    statistics: dict[str, Any] = field(default_factory=dict)
 
     def ingest(self, feeds: list[Mapping[str, Any]]) -> None:
         """Start an ingestor that reads these connections."""
@@ -61,16 +62,20 @@ class Platform:
         return fetch(f"{self.stack.exchange_url}/control/announced")
 
     def finish(self, *, seconds: float = 150) -> dict[str, Any]:
-        """Stop the ingestor, let everything through to the end, and give the summary of all until now.
-
-        Its figures of what was received are the sums over all ingestors that were stopped like this.
-        """
+        """Stop the ingestor, let everything through to the end, and give the books."""
         statistics = self.stack.stop_ingestor()
         for key, symbol in statistics["symbols"].items():
             self.received[key] = self.received.get(key, 0) + symbol["trades"]
         assert self.stack.drain(seconds=seconds), f"not drained within {seconds:g} s: {self.troubles()}"
+        self.statistics = statistics
+        return self.books()
+
+    def books(self) -> dict[str, Any]:
+        """Give the summary of all until the last :meth:`finish`; received is the sum over all ingestors."""
         symbols = {key: {"trades": count} for key, count in self.received.items()}
-        return close_books(self.stack, ingested={**statistics, "symbols": symbols}, announced=self.announced or None)
+        return close_books(
+            self.stack, ingested={**self.statistics, "symbols": symbols}, announced=self.announced or None
+        )
 
     def troubles(self) -> dict[str, str]:
         """Give the last error of each stream function that had one."""
@@ -93,16 +98,14 @@ class Platform:
 
     def stored_bars(self, symbols: Iterable[str], seconds: int) -> pd.DataFrame:
         """Read the bars of some ``venue:SYMBOL`` from PostgreSQL, as the oracle writes bars."""
-        columns = (
-            "venue, symbol, start, open, high, low, close, volume, buy_volume, notional, trades, first_id, last_id"
-        )
+        columns = "open, high, low, close, volume, buy_volume, notional, trades, first_id, last_id"
         rows = self.rows(
-            f"SELECT {columns.replace('start', 'extract(epoch FROM start)::bigint')} FROM bars"
+            f"SELECT venue, symbol, extract(epoch FROM start)::bigint, {columns} FROM bars"
             " WHERE interval_seconds = %s AND venue || ':' || symbol = ANY(%s) ORDER BY venue, symbol, start",
             seconds,
             list(symbols),
         )
-        return pd.DataFrame(rows, columns=columns.split(", "))
+        return pd.DataFrame(rows, columns=["venue", "symbol", "start", *columns.split(", ")])
 
     def progress(self, symbols: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Read what the validator says of some ``venue:SYMBOL``."""
