@@ -122,6 +122,7 @@ class TradeSequence:
                 return
             self._skip_to(self.tail_id + 1, self.tail_gaps)
             self.last_id = self.tail_id
+            self.far_ids.clear()
         self.tail_id, self.tail_time = (last_trade_id, time) if last_trade_id > self.last_id else (0, 0)
 
     def take_gaps(self, limit: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

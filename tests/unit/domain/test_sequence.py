@@ -173,6 +173,20 @@ def test_a_nearer_id_in_between_takes_the_confirmation_back():
     ]
 
 
+def test_a_heartbeat_that_moves_the_range_takes_the_confirmation_back():
+    sequence = TradeSequence()
+    limit = 20
+    _observe(sequence, 103)
+    sequence.observe(126, good=True, max_jump=limit)  # too far ahead: waits
+    sequence.heartbeat(128, 0, max_jump=limit)
+    sequence.observe(143, good=True, max_jump=limit)
+    sequence.heartbeat(130, SECOND, max_jump=limit)  # 104 to 128 are missing now
+    assert sequence.observe(126, good=True, max_jump=limit) is Verdict.NEW
+    sequence.observe(154, good=True, max_jump=limit)
+    assert sequence.observe(126, good=True, max_jump=limit) is Verdict.DUPLICATE
+    assert _accounted(sequence)
+
+
 def test_a_bad_row_far_ahead_confirms_nothing():
     sequence = TradeSequence()
     _observe(sequence, 1)
