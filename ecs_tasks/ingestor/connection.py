@@ -62,7 +62,7 @@ class Connection:
 
     Parameters
     ----------
-    new_feed : gives a parser; two are used in turn, since two sockets may be open for a moment
+    new_feed : gives a parser; there are two, since two sockets may be open for a moment
     """
 
     def __init__(
@@ -183,8 +183,9 @@ class Connection:
         return _End(reason, at_once=at_once)
 
     async def _connect(self) -> Session:
-        # In turn, so that the old socket's parser keeps its books while the new one starts with none.
-        self.feed, self._spare = self._spare, self.feed
+        # The old socket's parser keeps its books while the new one starts with none, however often it is tried.
+        if self._retired is not None and self._retired.feed is self.feed:
+            self.feed, self._spare = self._spare, self.feed
         feed = self.feed
         feed.reconnected()
         url = (self.entry.url or feed.default_url) + feed.connect_path(self.entry.symbols)

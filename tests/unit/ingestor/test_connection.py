@@ -193,6 +193,38 @@ async def test_a_wish_to_reconnect_opens_the_next_socket_before_the_old_one_clos
         await tiny.eventually(lambda: ("venue_status", "tiny: going down") in stream.notices())
 
 
+async def test_the_old_socket_keeps_its_parser_while_its_successor_cannot_connect(
+    exchange: Any, stream: Any, queue: Queue, tiny: Any
+) -> None:
+    feeds: list[Any] = []
+
+    def new_feed(_: str) -> Any:
+        feeds.append(tiny.Feed())
+        return feeds[-1]
+
+    old_socket = asyncio.Event()
+
+    async def asks(connection: ServerConnection) -> None:
+        await exchange.say(connection, "T BTC-USD 1")
+        await old_socket.wait()
+        await exchange.say(connection, "BYE")
+        await exchange.listen(connection)
+
+    exchange.scripts = [asks]
+    task = new_task(tiny, stream, queue, exchange.url, new_feed=new_feed)
+    async with running(task):
+        await tiny.eventually(lambda: stream.trade_ids("BTC-USD") == [1])
+        (session,) = task.connections[0].sessions
+        resets = session.feed.reconnections
+        # Listens no more, and keeps the socket that is open.
+        exchange.server.close(close_connections=False)
+        await tiny.eventually(lambda: not exchange.server.sockets)
+        old_socket.set()
+        await tiny.eventually(lambda: task.stats.feeds["tiny"].reconnects >= 5)
+        assert task.connections[0].sessions == [session]
+        assert session.feed.reconnections == resets
+
+
 async def test_a_venue_that_always_asks_to_reconnect_is_answered_with_backoff(
     exchange: Any, stream: Any, queue: Queue, tiny: Any
 ) -> None:
