@@ -17,16 +17,52 @@ from local.shard_delivery import (
     Throttled,
 )
 
+_FED_IDLE_SECONDS = 0.1
+
+
+class _News:
+    """Tells the readers of a stream that something may have been written to it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._count = 0
+
+    def announce(self) -> None:
+        with self._changed:
+            self._count += 1
+            self._changed.notify_all()
+
+    def wait(self, seen: int, seconds: float) -> int:
+        """Wait for news after ``seen``, at most so long; give what has been seen now."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._count != seen, seconds)
+            return self._count
+
 
 class EventSource:
-    """Runs mappings against a Kinesis and a Lambda endpoint, one thread a shard and mapping."""
+    """Runs mappings against a Kinesis and a Lambda endpoint, one thread a shard and mapping.
+
+    Parameters
+    ----------
+    writes : function name → stream that it writes to. Enhanced fan-out pushes records within some
+        70 ms; polling as fast for every stream would cost the laptop a core. So readers look when a
+        function that feeds their stream has just run, and else only every ``_FED_IDLE_SECONDS``.
+        A stream that no function here feeds is polled every ``idle_seconds``.
+    """
 
     def __init__(
-        self, mappings: Sequence[EventSourceMapping], *, endpoint_url: str, idle_seconds: float = 0.015
+        self,
+        mappings: Sequence[EventSourceMapping],
+        *,
+        endpoint_url: str,
+        writes: Mapping[str, str] | None = None,
+        idle_seconds: float = 0.015,
     ) -> None:
         self._mappings = mappings
         self._endpoint_url = endpoint_url
+        self._writes = writes or {}
         self._idle_seconds = idle_seconds
+        self._news = {mapping.stream_name: _News() for mapping in mappings}
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._busy: dict[tuple[str, str], bool] = {}
@@ -50,6 +86,8 @@ class EventSource:
     def stop(self, *, seconds: float = 30.0) -> None:
         """Let running invocations end, then stop. What is not delivered stays in the stream."""
         self._stopping.set()
+        for news in self._news.values():
+            news.announce()
         for thread in self._threads:
             thread.join(seconds)
 
@@ -86,8 +124,12 @@ class EventSource:
         batcher = Batcher(batch_size=mapping.batch_size, window_seconds=mapping.maximum_batching_window_seconds)
         iterator = ""
         after = ""
+        news, seen = self._news[mapping.stream_name], 0
+        written = self._news.get(self._writes.get(mapping.function_name, ""))
+        fed = mapping.stream_name in self._writes.values()
+        idle = _FED_IDLE_SECONDS if fed else self._idle_seconds
         # A mapping with a window need not look more often than the window asks for.
-        pause = max(self._idle_seconds, mapping.maximum_batching_window_seconds / 4)
+        window = mapping.maximum_batching_window_seconds
         self._busy[key] = True
         while not self._stopping.is_set():
             try:
@@ -117,11 +159,15 @@ class EventSource:
                 delivered = True
                 if not delivery.deliver(batch):
                     return
+                if written is not None:
+                    written.announce()
                 statistics.add(records=len(batch))
             if not records:
                 self._busy[key] = batcher.waiting > 0
-                if not delivered:
-                    self._stopping.wait(pause)
+                if not delivered and window:
+                    self._stopping.wait(window / 4)
+                elif not delivered:
+                    seen = news.wait(seen, idle)
 
     def _iterator(self, kinesis: Any, mapping: EventSourceMapping, shard_id: str, after: str) -> str:
         arguments: dict[str, Any] = {"StreamName": mapping.stream_name, "ShardId": shard_id}

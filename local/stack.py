@@ -89,7 +89,15 @@ class LocalStack:
         os.environ["AWS_ENDPOINT_URL"] = self.emulator.endpoint_url
         self.deployment = self._timed("stacks (CloudFormation)", lambda: self._deploy(folder))
         self._timed("functions (first start)", self._warm_functions)
-        self.event_source = EventSource(self.deployment.event_source_mappings, endpoint_url=self.emulator.endpoint_url)
+        functions = self.deployment.functions
+        self.event_source = EventSource(
+            self.deployment.event_source_mappings,
+            endpoint_url=self.emulator.endpoint_url,
+            writes={
+                functions["validator"]: self.output("CleanStream"),
+                functions["signals"]: self.output("EventsStream"),
+            },
+        )
         self._timed("event sources", lambda: self._begin("event sources", self.event_source))
         self.watcher = Watcher(self.websocket_url)
         self.page = Page(
