@@ -15,7 +15,7 @@ Server.prototype.listen = function (port, _host, ...rest) {
 """
 
 
-class LocalStack(Emulator):
+class LocalStackEmulator(Emulator):
     """A LocalStack process on a free port of this machine, empty at the start and gone at the end.
 
     Parameters

@@ -9,6 +9,7 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--emulator",
+        type=lambda choice: choice.rstrip("/"),
         default=os.environ.get("TICKWIRE_TEST_ENDPOINT") or "ministack",
         help="AWS for the integration tests: ministack (the default), localstack (made by `make setup-localstack`), or"
         " the address of a LocalStack that runs, which TICKWIRE_TEST_ENDPOINT may name too",

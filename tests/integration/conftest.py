@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from local.emulator import Emulator
-from local.localstack import LocalStack
+from local.localstack import LocalStackEmulator
 from local.postgres import LocalPostgres
 
 PROJECT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     emulator: str = config.getoption("emulator")
     if not marked or emulator == "ministack":
         return
-    offered = LocalStack.SERVICES if emulator == "localstack" else _services_of(emulator)
+    offered = LocalStackEmulator.SERVICES if emulator == "localstack" else _services_of(emulator)
     for item, needed in marked:
         if missing := needed - offered:
             item.add_marker(pytest.mark.skip(reason=f"{emulator} has no {', '.join(sorted(missing))}"))
@@ -50,7 +50,7 @@ def emulator_url(pytestconfig: pytest.Config) -> Iterator[str]:
     if choice not in {"ministack", "localstack"}:
         yield choice
         return
-    with Emulator() if choice == "ministack" else LocalStack(PROJECT / ".venv-localstack") as emulator:
+    with Emulator() if choice == "ministack" else LocalStackEmulator(PROJECT / ".venv-localstack") as emulator:
         yield emulator.endpoint_url
 
 

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from local.emulator import EmulatorFailed
-from local.localstack import LocalStack
+from local.localstack import LocalStackEmulator
 
 # So that `make test-localstack` selects them.
-pytestmark = pytest.mark.services(*LocalStack.SERVICES)
+pytestmark = pytest.mark.services(*LocalStackEmulator.SERVICES)
 
 PROJECT = Path(__file__).parents[2]
 INSTALLATION = PROJECT / ".venv-localstack"
@@ -42,14 +42,14 @@ def client(service: str, endpoint_url: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def localstack() -> Iterator[LocalStack]:
+def localstack() -> Iterator[LocalStackEmulator]:
     if not INSTALLATION.exists():
         pytest.skip("LocalStack is not installed; `make setup-localstack` does it")
-    with LocalStack(INSTALLATION) as localstack:
+    with LocalStackEmulator(INSTALLATION) as localstack:
         yield localstack
 
 
-def kinesis_port(localstack: LocalStack) -> int:
+def kinesis_port(localstack: LocalStackEmulator) -> int:
     """Where LocalStack's Kinesis, a process of its own, listens once it has been asked for something."""
     client("kinesis", localstack.endpoint_url).list_streams()
     deadline = time.monotonic() + 30
@@ -68,16 +68,16 @@ def answers(address: str, port: int) -> bool:
 
 def test_one_that_is_not_installed_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(EmulatorFailed, match="run `make setup-localstack`"):
-        LocalStack(tmp_path).start()
+        LocalStackEmulator(tmp_path).start()
 
 
-@pytest.mark.parametrize("service", sorted(LocalStack.SERVICES))
-def test_each_service_that_it_is_said_to_have_answers(localstack: LocalStack, service: str) -> None:
+@pytest.mark.parametrize("service", sorted(LocalStackEmulator.SERVICES))
+def test_each_service_that_it_is_said_to_have_answers(localstack: LocalStackEmulator, service: str) -> None:
     reply = getattr(client(service, localstack.endpoint_url), QUESTIONS[service])()
     assert reply["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
-def test_it_and_its_kinesis_listen_on_this_machine_only(localstack: LocalStack) -> None:
+def test_it_and_its_kinesis_listen_on_this_machine_only(localstack: LocalStackEmulator) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             # Sends nothing; asks which address of ours would be used to reach another machine.
@@ -93,7 +93,7 @@ def test_it_and_its_kinesis_listen_on_this_machine_only(localstack: LocalStack) 
 def test_nothing_is_left_when_it_has_stopped() -> None:
     if not INSTALLATION.exists():
         pytest.skip("LocalStack is not installed; `make setup-localstack` does it")
-    with LocalStack(INSTALLATION) as localstack:
+    with LocalStackEmulator(INSTALLATION) as localstack:
         port, pid, folder = kinesis_port(localstack), localstack.pid, localstack.log.parent
     assert not answers("127.0.0.1", port)
     assert not folder.exists()
