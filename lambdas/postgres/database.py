@@ -12,6 +12,8 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 _OPTIONS: dict[str, str | int] = {
     "connect_timeout": 5,
+    # For a while after a failover the cluster's name may still lead to the old writer, a reader now.
+    "target_session_attrs": "read-write",
     "application_name": "tickwire",
     # A function that is frozen or killed in a transaction must not hold its rows for long.
     "options": "-c idle_in_transaction_session_timeout=20s -c statement_timeout=30s",
@@ -66,13 +68,14 @@ class Database:
     def run(self, work: Callable[[Connection], Result]) -> Result:
         """Run ``work`` in one transaction and commit it.
 
-        If the connection is lost on the way it runs once more on a new one, so ``work`` must change
-        nothing when its earlier commit did come through: every sink's checkpoint sees to that.
+        If the connection is lost on the way, or leads to a server that no longer takes writes, it runs
+        once more on a new one, so ``work`` must change nothing when its earlier commit did come through:
+        every sink's checkpoint sees to that.
         """
         reused = self._connection is not None
         try:
             return self._run_once(work)
-        except psycopg.OperationalError:
+        except (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction):
             if not reused or self._connection is not None:
                 raise
         return self._run_once(work)
@@ -88,6 +91,10 @@ class Database:
         try:
             with connection.transaction():
                 return work(connection)
+        except psycopg.errors.ReadOnlySqlTransaction:
+            # A failover made this server a reader, and it would stay one for as long as we stay.
+            connection.close()
+            raise
         finally:
             if connection.closed:
                 self._connection = None

@@ -211,6 +211,21 @@ def test_a_connection_that_the_server_closed_is_replaced(store):
     assert store.contents()["stream_checkpoints"] == [("store_writer", 1, 2)]
 
 
+def test_a_connection_to_a_server_that_a_failover_made_a_reader_is_replaced(store):
+    store.writer.write_event(event(record(0, 1)))
+    store.database.run(lambda connection: connection.execute("SET default_transaction_read_only = on"))
+    assert store.writer.write_event(event(record(0, 2))).response == {"batchItemFailures": []}
+    assert store.contents()["stream_checkpoints"] == [("store_writer", 0, 2)]
+
+
+def test_a_server_that_takes_no_writes_is_not_connected_to(store):
+    name = psycopg.conninfo.conninfo_to_dict(store.url)["dbname"]
+    with psycopg.connect(store.url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with pytest.raises(psycopg.OperationalError, match="read-only"):
+        store.writer.write_event(event(record(0, 1)))
+
+
 def test_a_failure_in_the_transaction_stores_nothing_and_the_next_attempt_all(store, monkeypatch):
     write = rows.write
 
