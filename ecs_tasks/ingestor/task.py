@@ -25,7 +25,7 @@ from tickwire.venues.registry import new_feed as registered_feed
 GOODBYE_SECONDS = 2.0
 """How long a stopping task reads on for the venue's answer to its close frame."""
 UNHEALTHY_SECONDS = 60.0
-"""No connection at all, or no record accepted while some wait, for this long: not healthy."""
+"""No connection at all for this long: not healthy."""
 PUBLISH, DEAD_FRAMES = "publish", "dead frames"
 
 
@@ -137,7 +137,11 @@ class IngestorTask:
         return self.stats.as_json(pending_trades=self.pending_trades, pending_frames=len(self._dead_frames))
 
     def health(self) -> tuple[int, dict[str, Any]]:
-        """Give ``/health``: 503 only for what a restart of the task might cure."""
+        """Give ``/health``: 503 only for what a restart of the task might cure.
+
+        That Kinesis or SQS accept nothing is none of it: the trades and frames that wait for them
+        are only in this task's memory, and a restart would lose them.
+        """
         degraded = [
             f"{connection.entry.feed} is not connected" for connection in self.connections if not connection.connected
         ]
@@ -148,9 +152,7 @@ class IngestorTask:
         elif now - self._last_connected >= UNHEALTHY_SECONDS:
             unhealthy.append(f"nothing is connected for {UNHEALTHY_SECONDS:g} s")
         stalled = self._publisher.stalled_seconds()
-        if stalled >= UNHEALTHY_SECONDS:
-            unhealthy.append(f"a record waits to be accepted by Kinesis for {stalled:.0f} s")
-        elif stalled >= 5:
+        if stalled >= 5:
             degraded.append(f"a record waits to be accepted by Kinesis for {stalled:.0f} s")
         if self.paused:
             degraded.append(f"sockets are not read: {self.pending_trades} trades are pending")

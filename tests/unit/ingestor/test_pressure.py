@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from websockets.asyncio.server import ServerConnection
 
 from ecs_tasks.ingestor.dead_frames import DeadFrame
@@ -72,6 +73,31 @@ async def test_when_kinesis_stops_sockets_stop_being_read_and_after_it_nothing_i
     assert await run
     assert stream.trade_ids("BTC-USD") == list(range(1, sent + 1))
     assert task.stats.paused_seconds > 0
+
+
+async def test_a_task_that_holds_trades_through_an_outage_of_kinesis_is_not_restarted_for_it(
+    exchange: Any, stream: Any, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script(connection: ServerConnection) -> None:
+        await exchange.say(connection, "T BTC-USD 1")
+        await exchange.listen(connection)
+
+    exchange.scripts = [script]
+    stream.verdict = lambda payload: "InternalFailure"
+    task = IngestorTask(
+        tiny.settings_for(exchange.url), put=stream.put, send=Queue().send, new_feed=lambda name: tiny.Feed()
+    )
+    run = asyncio.create_task(task.run())
+    await tiny.eventually(lambda: task.pending_trades == 1 and task._publisher.stalled_seconds() > 0)
+    monkeypatch.setattr(task._publisher, "stalled_seconds", lambda: 3_600.0)
+    assert task.health() == (
+        200,
+        {"status": "degraded", "reasons": ["a record waits to be accepted by Kinesis for 3600 s"]},
+    )
+    stream.verdict = lambda payload: None
+    task.stop()
+    assert await run
+    assert stream.trade_ids("BTC-USD") == [1]
 
 
 async def test_when_sqs_stops_only_the_connection_that_sends_garbage_stops_being_read(
