@@ -16,6 +16,8 @@ from local.stack import LocalStack, Source, clear, fetch
 from tickwire.errors import TickwireError
 
 _DRAIN_SECONDS = 120
+_CONNECT_SECONDS = 4.0
+"""After this long without a connection the terminal says why."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(json.dumps(summary, indent=2))
         terminal.line(summary_line(summary))
+    if summary["trades"]["received"] == 0:
+        raise TickwireError("no trade was received")
     return 0 if summary["accounted"] else 1
 
 
@@ -108,12 +112,18 @@ def _source(args: argparse.Namespace) -> Source:
 def _watch(stack: LocalStack, terminal: Terminal, stopping: threading.Event, *, seconds: float | None) -> None:
     started = time.monotonic()
     last_trades, last_at = 0, started
+    told: set[str] = set()
     while not stopping.wait(1.0):
         now = time.monotonic()
         if seconds is not None and now - started >= seconds:
             return
         stack.check()
         statistics = fetch(f"{stack.ingestor_url}/stats")
+        if now - started > _CONNECT_SECONDS:
+            for name, feed in statistics["feeds"].items():
+                if not feed["connected"] and name not in told:
+                    told.add(name)
+                    terminal.line(f"  ✗ {name} is not connected, trying again: {feed['last_end']}")
         trades = sum(symbol["trades"] for symbol in statistics["symbols"].values())
         rate, last_trades, last_at = (trades - last_trades) / (now - last_at), trades, now
         terminal.live(_live_line(stack, trades, rate))

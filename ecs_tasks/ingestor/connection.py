@@ -126,7 +126,7 @@ class Connection:
             if self._stopping.is_set():
                 break
             self._stats.reconnects += 1
-            reason = end.reason
+            reason = self._stats.last_end = end.reason
             wait = 0.0 if end.at_once else max(self._backoff.next_seconds(), end.wait_seconds)
             log(logging.WARNING, "reconnecting", feed=self.feed.name, reason=reason, wait_seconds=round(wait, 3))
             self._hooks.notice(self, f"{self.feed.name}: {reason}; reconnecting")

@@ -56,6 +56,8 @@ class FeedStats:
 
     connections: int = 0
     connected: int = 0
+    last_end: str = ""
+    """Why its last connection ended or could not be made."""
     frames: int = 0
     trades: int = 0
     quotes: int = 0
@@ -90,6 +92,7 @@ class FeedStats:
             "drift": dict(self.drift),
             "checksum_failures": self.checksum_failures,
             "reconnects": self.reconnects,
+            "last_end": self.last_end,
             "last_frame_ns": self.last_frame_ns,
         }
 
