@@ -80,6 +80,7 @@ async def test_connects_subscribes_and_publishes(exchange: Any, stream: Any, que
         "drift": {},
         "checksum_failures": 0,
         "reconnects": 0,
+        "last_end": "",
         "last_frame_ns": 0,
     }
     assert stats["symbols"] == {"tiny:BTC-USD": {"first_id": 1, "last_id": 500, "trades": 500}}
