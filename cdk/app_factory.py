@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ def build_app(
         ``cdk deploy -c stage=prod``.
     context
         Added to the context of ``cdk.json``, which the CDK reads only when its CLI starts it.
+        ``zones`` (``us-east-1b,us-east-1d``) names the availability zones, where the region's first
+        ones will not do: which of them have MemoryDB differs from account to account.
     outdir
         Where ``app.synth()`` writes the assembly; None leaves it to the CDK.
 
@@ -38,10 +41,15 @@ def build_app(
     ------
     UnknownStage
         If there are no settings for the stage.
+    InvalidSettings
+        If ``zones`` are too few.
     """
     configured = json.loads((PROJECT / "cdk.json").read_text())["context"]
     app = App(context={**configured, **(context or {})}, outdir=None if outdir is None else str(outdir))
     settings = settings_of(stage or str(app.node.try_get_context("stage")))
+    zones = app.node.try_get_context("zones")
+    if zones:
+        settings = replace(settings, zones=tuple(str(zones).split(",")))
     source = FunctionSource.stage(bundle_dependencies=settings.bundle_dependencies)
 
     prefix = f"Tickwire-{settings.stage}"

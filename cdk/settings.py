@@ -31,11 +31,13 @@ class ConsumerSettings:
 
     ``batch_size`` is in records, ``window_seconds`` the longest wait to fill a batch. With
     ``fan_out`` the records are pushed (about 70 ms); without it each shard is polled once a second.
+    ``max_record_age_seconds`` is the age at which a record is given up; None takes the stage's.
     """
 
     batch_size: int
     window_seconds: int
     fan_out: bool
+    max_record_age_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,8 @@ def _aws_consumers() -> dict[str, ConsumerSettings]:
     return {
         "validator": ConsumerSettings(batch_size=200, window_seconds=0, fan_out=True),
         "signals": ConsumerSettings(batch_size=200, window_seconds=0, fan_out=True),
-        "broadcaster": ConsumerSettings(batch_size=200, window_seconds=0, fan_out=True),
+        # A screen is for now: what is five minutes old is in the database, and would only keep it late.
+        "broadcaster": ConsumerSettings(batch_size=200, window_seconds=0, fan_out=True, max_record_age_seconds=300),
         "store_writer": ConsumerSettings(batch_size=500, window_seconds=1, fan_out=False),
         "lake_writer": ConsumerSettings(batch_size=5000, window_seconds=10, fan_out=False),
     }
@@ -102,7 +105,7 @@ def _functions() -> dict[str, FunctionSettings]:
         "validator": FunctionSettings(memory=1769, timeout_seconds=60),
         "signals": FunctionSettings(memory=1769, timeout_seconds=60),
         "lake_writer": FunctionSettings(memory=1769, timeout_seconds=120),
-        "lake_committer": FunctionSettings(memory=1024, timeout_seconds=120),
+        "lake_committer": FunctionSettings(memory=1024, timeout_seconds=60),
         "store_writer": FunctionSettings(memory=1024, timeout_seconds=60),
         "dead_letters": FunctionSettings(memory=512, timeout_seconds=60),
         "broadcaster": FunctionSettings(memory=1024, timeout_seconds=60),
@@ -117,8 +120,10 @@ class StageSettings:
 
     ``max_record_age_seconds`` is how old a record a consumer still retries; it lies below the
     streams' retention, so that a record is handed to the failure bucket before Kinesis forgets it.
-    ``visibility_factor`` is how many times a consumer's timeout a message of its queue stays
-    invisible. ``max_age_seconds`` is how far a trade's exchange time may lie behind its receive time.
+    ``visibility_factor`` is how many times its consumer's timeout a dead letter stays invisible;
+    ``commit_visibility_seconds`` is how long all commits to the lake wait when one has failed.
+    ``zones`` names the availability zones; empty takes the region's first ``availability_zones``.
+    ``max_age_seconds`` is how far a trade's exchange time may lie behind its receive time.
     ``protected`` keeps the stateful stacks and their data when somebody deletes the application.
     """
 
@@ -136,8 +141,10 @@ class StageSettings:
     availability_zones: int
     bundle_dependencies: bool
     visibility_factor: int
+    commit_visibility_seconds: int
     dead_letter_window_seconds: int
     alarm_iterator_age_seconds: int
+    zones: tuple[str, ...] = ()
     consumers: dict[str, ConsumerSettings] = field(default_factory=_aws_consumers)
     functions: dict[str, FunctionSettings] = field(default_factory=_functions)
 
@@ -150,11 +157,13 @@ class StageSettings:
             With the first contradiction found.
         """
         retention = self.stream.retention_hours * 3600
+        commit_timeout = self.functions["lake_committer"].timeout_seconds
+        ages = [self.max_record_age(name) for name in self.consumers]
         checks = (
             (self.partitions > 0, "partitions must be above 0"),
             (24 <= self.stream.retention_hours <= 8760, "retention_hours must be 24 to 8760"),
-            (60 <= self.max_record_age_seconds <= 604800, "max_record_age_seconds must be 60 to 604800"),
-            (self.max_record_age_seconds < retention, "max_record_age_seconds must lie below the retention"),
+            (all(60 <= age <= 604800 for age in ages), "max_record_age_seconds must be 60 to 604800"),
+            (all(age < retention for age in ages), "max_record_age_seconds must lie below the retention"),
             (
                 self.stream.shards is None or self.stream.shards <= self.partitions,
                 "more shards than partitions would leave shards empty",
@@ -162,10 +171,23 @@ class StageSettings:
             (self.database.min_capacity > 0, "the database's minimum capacity must be above 0"),
             (all(feed.feed in FEEDS for feed in self.feeds), f"feeds are {', '.join(FEEDS)}"),
             (self.visibility_factor >= 1, "a message must stay invisible for as long as its function may run"),
+            (
+                self.commit_visibility_seconds >= commit_timeout,
+                f"commit_visibility_seconds must be at least {commit_timeout}, the lake_committer's timeout",
+            ),
+            (
+                (len(self.zones) or self.availability_zones) >= 2 and len(set(self.zones)) == len(self.zones),
+                "the database needs at least two zones, each named once",
+            ),
         )
         for holds, message in checks:
             if not holds:
                 raise InvalidSettings(f"stage {self.stage!r}: {message}")
+
+    def max_record_age(self, consumer: str) -> int:
+        """Give the age, in seconds, at which a consumer gives a record up."""
+        own = self.consumers[consumer].max_record_age_seconds
+        return self.max_record_age_seconds if own is None else own
 
 
 _FEEDS = (
@@ -189,6 +211,7 @@ _DEV = StageSettings(
     availability_zones=2,
     bundle_dependencies=True,
     visibility_factor=6,  # as AWS advises for queues that feed functions
+    commit_visibility_seconds=90,
     dead_letter_window_seconds=1,
     alarm_iterator_age_seconds=60,
 )
@@ -217,6 +240,8 @@ _LOCAL = replace(
     consumers={
         **_aws_consumers(),
         "lake_writer": ConsumerSettings(batch_size=2000, window_seconds=2, fan_out=False),
+        # A laptop may sleep, and what it then shows is not a market that has moved on.
+        "broadcaster": ConsumerSettings(batch_size=200, window_seconds=0, fan_out=True),
     },
     bundle_dependencies=False,
     functions={
@@ -226,6 +251,7 @@ _LOCAL = replace(
     },
     # A message whose function was killed comes back after 30 s rather than minutes.
     visibility_factor=1,
+    commit_visibility_seconds=30,
     dead_letter_window_seconds=0,
 )
 

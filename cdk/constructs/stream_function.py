@@ -44,7 +44,7 @@ class StreamFunction(ServiceFunction):
             "bisect_batch_on_error": True,
             "report_batch_item_failures": True,
             "retry_attempts": -1,
-            "max_record_age": Duration.seconds(settings.max_record_age_seconds),
+            "max_record_age": Duration.seconds(settings.max_record_age(name)),
             "on_failure": WriteOnlyBucket(failures),
         }
         if consumer.fan_out:
@@ -54,14 +54,15 @@ class StreamFunction(ServiceFunction):
             self.function.add_event_source(sources.KinesisConsumerEventSource(self.consumer, **mapping))
         else:
             self.function.add_event_source(sources.KinesisEventSource(stream, **mapping))
-        # Lambda's own figure: how old the newest record of a batch was when the function got it.
+        # Lambda's own figure: how old the newest record of a batch was when the function got it. It
+        # may have waited for the window to end.
         self.function.metric(
             "IteratorAge", period=Duration.minutes(1), statistic="Maximum", unit=cloudwatch.Unit.MILLISECONDS
         ).create_alarm(
             self,
             "Behind",
             alarm_description=f"{name} is behind its stream",
-            threshold=1000 * settings.alarm_iterator_age_seconds,
+            threshold=1000 * (settings.alarm_iterator_age_seconds + consumer.window_seconds),
             evaluation_periods=3,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,

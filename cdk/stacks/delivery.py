@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from cdk.constructs.function_code import FunctionSource
@@ -53,6 +54,7 @@ class DeliveryStack(Stack):
             failures=streams.failures,
             **shared,
         )
+        self._alarm_on_failed_broadcasts()
         screens.route_to(websocket.function)
         for function in (websocket, broadcaster):
             data.connections.grant_read_write_data(function.function)
@@ -66,3 +68,21 @@ class DeliveryStack(Stack):
         CfnOutput(self, "WebSocketUrl", value=screens.stage.url)
         CfnOutput(self, "WebsocketFunction", value=websocket.function.function_name)
         CfnOutput(self, "BroadcasterFunction", value=broadcaster.function.function_name)
+
+    def _alarm_on_failed_broadcasts(self) -> None:
+        """Watch what Lambda cannot see: the broadcaster takes a batch as done even when it failed."""
+        cloudwatch.Metric(
+            namespace="Tickwire",
+            metric_name="BroadcastsFailed",
+            dimensions_map={"service": "broadcaster"},
+            period=Duration.minutes(1),
+            statistic="Sum",
+        ).create_alarm(
+            self,
+            "BroadcastsFailed",
+            alarm_description="Screens miss updates: the broadcaster fails at what is in a record",
+            threshold=0,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )

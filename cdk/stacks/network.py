@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import Stack
+from aws_cdk import Fn, Stack
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
@@ -25,7 +25,9 @@ class NetworkStack(Stack):
             self,
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr("10.40.0.0/16"),
-            max_azs=settings.availability_zones,
+            # Named one by one: a stack that is bound to no account would get two, however many are asked for.
+            availability_zones=list(settings.zones)
+            or [Fn.select(number, Fn.get_azs()) for number in range(settings.availability_zones)],
             nat_gateways=0,
             restrict_default_security_group=False,
             subnet_configuration=[

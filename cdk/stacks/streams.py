@@ -11,9 +11,6 @@ from cdk.constructs.private_bucket import PrivateBucket
 from cdk.constructs.work_queue import WorkQueue
 from cdk.settings import StageSettings
 
-# A commit waits out an outage of the catalogue (hours at this count); a poison one ends with an alarm.
-_COMMIT_RECEIVES = 100
-
 
 class StreamsStack(Stack):
     """Stateful: what is lost here was on its way and nowhere else."""
@@ -34,8 +31,9 @@ class StreamsStack(Stack):
             self, "MarketEvents", settings=settings.stream, key=self.key, removal_policy=removal
         ).stream
 
-        factor = settings.visibility_factor
-        dead_letter_visibility = Duration.seconds(factor * settings.functions["dead_letters"].timeout_seconds)
+        dead_letter_visibility = Duration.seconds(
+            settings.visibility_factor * settings.functions["dead_letters"].timeout_seconds
+        )
         self.frames_dlq = WorkQueue(
             self, "FramesDlq", key=self.key, visibility=dead_letter_visibility, removal_policy=removal
         ).queue
@@ -46,10 +44,10 @@ class StreamsStack(Stack):
             self,
             "LakeCommits",
             key=self.key,
-            visibility=Duration.seconds(factor * settings.functions["lake_committer"].timeout_seconds),
+            # One group: while a failed message is invisible, nothing behind it is handed out.
+            visibility=Duration.seconds(settings.commit_visibility_seconds),
             removal_policy=removal,
             fifo=True,
-            max_receives=_COMMIT_RECEIVES,
         ).queue
         self.failures = PrivateBucket(
             self, "Failures", key=self.key, removal_policy=removal, expire_after=Duration.days(365)

@@ -42,6 +42,16 @@ def test_a_database_that_may_pause_is_refused() -> None:
         )
 
 
+def test_a_commit_may_not_come_back_while_its_function_may_still_run() -> None:
+    with pytest.raises(InvalidSettings, match="commit_visibility_seconds must be at least 60"):
+        replace(settings_of("dev"), commit_visibility_seconds=59)
+
+
+def test_a_single_zone_is_refused() -> None:
+    with pytest.raises(InvalidSettings, match="two zones"):
+        replace(settings_of("dev"), zones=("us-east-1a",))
+
+
 @pytest.mark.parametrize("stage", ["dev", "prod", "local"])
 def test_no_stage_reads_trades_past_the_streams_retention(stage: str) -> None:
     settings = settings_of(stage)

@@ -48,6 +48,10 @@ def test_the_way_to_the_screen_does_not_wait(prod: Any, name: str) -> None:
     assert source[0] in consumers, "without enhanced fan-out a shard is looked at once a second"
 
 
+def test_screens_are_not_sent_what_is_long_past(prod: Any) -> None:
+    assert _mapping(prod, "broadcaster")["MaximumRecordAgeInSeconds"] == 300
+
+
 def test_writers_collect_batches(prod: Any) -> None:
     assert _mapping(prod, "store_writer")["MaximumBatchingWindowInSeconds"] == 1
     lake_writer = _mapping(prod, "lake_writer")
@@ -55,13 +59,16 @@ def test_writers_collect_batches(prod: Any) -> None:
     assert lake_writer["BatchSize"] >= 1000
 
 
-def test_commits_go_through_a_fifo_queue_with_a_place_for_poison(prod: Any) -> None:
-    fifo = [queue for queue in prod.resources("AWS::SQS::Queue") if queue.properties.get("FifoQueue")]
-    redriving = [queue for queue in fifo if "RedrivePolicy" in queue.properties]
-    assert len(fifo) == 2
-    assert len(redriving) == 1
-    target = redriving[0].properties["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
-    assert target in {queue.name for queue in fifo}
+def test_no_commit_is_ever_put_aside(prod: Any) -> None:
+    (fifo,) = [queue for queue in prod.resources("AWS::SQS::Queue") if queue.properties.get("FifoQueue")]
+    # A hole in the counters would stop the committer for good.
+    assert "RedrivePolicy" not in fifo.properties
+    watched = [
+        alarm.properties["Dimensions"][0]["Value"]
+        for alarm in prod.resources("AWS::CloudWatch::Alarm")
+        if alarm.properties.get("MetricName") == "ApproximateAgeOfOldestMessage"
+    ]
+    assert {"Fn::GetAtt": [fifo.name, "QueueName"]} in watched
 
 
 @pytest.mark.parametrize(("name", "queues"), [("lake_committer", 1), ("dead_letters", 2)])
@@ -71,9 +78,16 @@ def test_queue_functions_report_partial_failures(prod: Any, name: str, queues: i
     assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
 
 
-def test_messages_stay_invisible_for_six_times_their_functions_timeout(prod: Any) -> None:
-    longest = max(prod.function(name).properties["Timeout"] for name in ("lake_committer", "dead_letters"))
-    assert max(queue.properties["VisibilityTimeout"] for queue in prod.resources("AWS::SQS::Queue")) == 6 * longest
+def test_dead_letters_stay_invisible_for_six_times_their_functions_timeout(prod: Any) -> None:
+    timeout = prod.function("dead_letters").properties["Timeout"]
+    queues = [queue for queue in prod.resources("AWS::SQS::Queue") if not queue.properties.get("FifoQueue")]
+    assert {queue.properties["VisibilityTimeout"] for queue in queues} == {6 * timeout}
+
+
+def test_a_failed_commit_comes_back_soon_and_never_while_it_may_still_run(prod: Any) -> None:
+    (fifo,) = [queue for queue in prod.resources("AWS::SQS::Queue") if queue.properties.get("FifoQueue")]
+    # Every commit waits for the one that failed. Below the function's timeout Lambda refuses the mapping.
+    assert prod.function("lake_committer").properties["Timeout"] < fifo.properties["VisibilityTimeout"] <= 120
 
 
 def test_dead_letters_wait_for_fourteen_days(prod: Any) -> None:
@@ -89,6 +103,27 @@ def test_every_stream_function_has_an_alarm_on_its_lag(prod: Any) -> None:
     assert sorted(str(value) for value in watched) == sorted(
         str({"Ref": prod.function(name).name}) for name in STREAM_FUNCTIONS
     )
+
+
+def test_a_window_that_fills_a_batch_is_not_taken_for_lag(prod: Any) -> None:
+    alarms = {
+        alarm.properties["Dimensions"][0]["Value"]["Ref"]: alarm.properties["Threshold"]
+        for alarm in prod.resources("AWS::CloudWatch::Alarm")
+        if alarm.properties.get("MetricName") == "IteratorAge"
+    }
+    assert alarms[prod.function("signals").name] == 10_000
+    assert alarms[prod.function("lake_writer").name] == 20_000
+
+
+def test_a_broadcast_that_fails_raises_an_alarm_though_its_function_succeeds(prod: Any) -> None:
+    (alarm,) = [
+        alarm.properties
+        for alarm in prod.resources("AWS::CloudWatch::Alarm")
+        if alarm.properties.get("MetricName") == "BroadcastsFailed"
+    ]
+    assert alarm["Namespace"] == "Tickwire"
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": "broadcaster"}]
+    assert alarm["TreatMissingData"] == "notBreaching"
 
 
 def test_every_function_has_alarms_on_errors_and_throttles(prod: Any) -> None:
