@@ -53,6 +53,7 @@ _REASONS = {
     "AWS::EC2::": "a laptop needs no network of its own",
     "AWS::Kinesis::StreamConsumer": "the local event source reads the stream itself",
     "AWS::Lambda::Version": "nothing local runs a published version",
+    "AWS::ApiGateway::Account": "the emulator needs no leave to write logs",
     "AWS::CDK::Metadata": "says nothing about a resource",
     "Custom::": "the local run does what it would have done",
 }

@@ -19,6 +19,10 @@ from cdk.settings import StageSettings
 from cdk.source import stage_source
 
 _HEALTH_PORT = 8080
+# The most that Fargate allows between SIGTERM and SIGKILL.
+_STOP_SECONDS = 120
+# The rest is for closing the sockets and for the log.
+_DRAIN_SECONDS = 100
 # Every venue but binance.com, which has always served its streams on 9443, listens on 443.
 _VENUE_PORTS = (443, 9443)
 _HEALTH_CHECK = (
@@ -82,6 +86,7 @@ class IngestorService(Construct):
                 "TICKWIRE_PARTITIONS": str(settings.partitions),
                 "TICKWIRE_FLUSH_MILLISECONDS": str(settings.ingestor.flush_milliseconds),
                 "TICKWIRE_HEALTH_PORT": str(_HEALTH_PORT),
+                "TICKWIRE_DRAIN_SECONDS": str(_DRAIN_SECONDS),
             },
             logging=ecs.LogDrivers.aws_logs(stream_prefix="ingestor", log_group=log_group),
             health_check=ecs.HealthCheck(
@@ -92,8 +97,7 @@ class IngestorService(Construct):
                 start_period=Duration.seconds(30),
             ),
             readonly_root_filesystem=True,
-            # SIGTERM drains what is pending; Fargate allows two minutes for it.
-            stop_timeout=Duration.seconds(120),
+            stop_timeout=Duration.seconds(_STOP_SECONDS),
         )
         stream.grant_write(task.task_role)
         frames_dlq.grant_send_messages(task.task_role)

@@ -64,6 +64,7 @@ class ScreenApi(Construct):
             throttle=apigateway.ThrottleSettings(rate_limit=1000, burst_limit=500),
             access_log_settings=_AccessLog(access_log),
         )
+        self.stage.node.add_dependency(self._allow_logs())
         cloudwatch.Metric(
             namespace="AWS/ApiGateway",
             metric_name="IntegrationError",
@@ -79,6 +80,26 @@ class ScreenApi(Construct):
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
+
+    def _allow_logs(self) -> restapi.CfnAccount:
+        """Let API Gateway write logs, without which it refuses a WebSocket stage that asks for one.
+
+        The setting is one for the account and region, so it stays when the stack goes: another stage's
+        API may live by it.
+        """
+        role = iam.Role(
+            self,
+            "LogRole",
+            description="API Gateway writes its logs to CloudWatch",
+            assumed_by=iam.ServicePrincipal("apigateway.amazonaws.com"),
+            managed_policies=[
+                iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonAPIGatewayPushToCloudWatchLogs")
+            ],
+        )
+        account = restapi.CfnAccount(self, "Account", cloud_watch_role_arn=role.role_arn)
+        for resource in (role, account):
+            resource.apply_removal_policy(RemovalPolicy.RETAIN)
+        return account
 
     @property
     def management_endpoint(self) -> str:

@@ -45,13 +45,7 @@ class DataStack(Stack):
 
         self.connections = self._new_table("Connections", ("connection_id", _STRING))
         self.subscriptions = self._new_table("Subscriptions", ("topic", _STRING), ("connection_id", _STRING))
-        self.subscriptions.add_global_secondary_index(
-            index_name="by_connection",
-            partition_key=dynamodb.Attribute(name="connection_id", type=_STRING),
-            sort_key=dynamodb.Attribute(name="topic", type=_STRING),
-            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
-        )
-        self.last_values = self._new_table("LastValues", ("item", _STRING), ("at", _NUMBER), expires="expires")
+        self.last_values = self._new_table("LastValues", ("item", _STRING), ("at", _NUMBER))
 
         self.state = StateStore(
             self,
@@ -103,8 +97,6 @@ class DataStack(Stack):
         id_: str,
         partition: tuple[str, dynamodb.AttributeType],
         sort: tuple[str, dynamodb.AttributeType] | None = None,
-        *,
-        expires: str | None = None,
     ) -> dynamodb.Table:
         return dynamodb.Table(
             self,
@@ -114,7 +106,8 @@ class DataStack(Stack):
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
             encryption_key=self.key,
-            time_to_live_attribute=expires,
+            # Every row of a client or a market carries it; API Gateway does not promise a $disconnect.
+            time_to_live_attribute="expires",
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),

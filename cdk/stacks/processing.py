@@ -1,5 +1,6 @@
 """The functions between the streams and the stores."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import CfnOutput, Duration, Stack, triggers
@@ -47,7 +48,7 @@ class ProcessingStack(Stack):
         lake_committer = self._new_lake_committer()
         store_writer = self._new_store_writer()
         dead_letters = self._new_dead_letters(settings)
-        migrations = self._new_migrations()
+        migrations = self._new_migrations(before=[store_writer, dead_letters])
 
         for function in (
             validator,
@@ -177,7 +178,7 @@ class ProcessingStack(Stack):
             report_batch_item_failures=True,
         )
 
-    def _new_migrations(self) -> ServiceFunction:
+    def _new_migrations(self, *, before: Sequence[ServiceFunction]) -> ServiceFunction:
         function = ServiceFunction(
             self,
             "Migrations",
@@ -197,6 +198,7 @@ class ProcessingStack(Stack):
             "Migrate",
             handler=function.function,
             execute_after=[function],
+            execute_before=list(before),
             timeout=Duration.minutes(10),
         )
         return function

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -92,26 +92,26 @@ def as_list(value: Any) -> list[Any]:
 
 
 @pytest.fixture(scope="session")
-def synthesise() -> Callable[[str, Path], Application]:
+def synthesise() -> Callable[..., Application]:
     """Synthesise a stage into a folder. No wheel is installed and no image built: templates are judged."""
     if shutil.which("node") is None:
         pytest.skip("the AWS CDK needs Node.js to synthesise")
     from cdk.app_factory import build_app
 
-    def run(stage: str, folder: Path) -> Application:
-        build_app(stage, context={"aws:cdk:bundling-stacks": []}, outdir=folder).synth()
+    def run(stage: str, folder: Path, context: Mapping[str, str] | None = None) -> Application:
+        build_app(stage, context={"aws:cdk:bundling-stacks": [], **(context or {})}, outdir=folder).synth()
         return Application(folder)
 
     return run
 
 
 @pytest.fixture(scope="session")
-def prod(synthesise: Callable[[str, Path], Application], tmp_path_factory: pytest.TempPathFactory) -> Application:
+def prod(synthesise: Callable[..., Application], tmp_path_factory: pytest.TempPathFactory) -> Application:
     """Stage ``prod``."""
     return synthesise("prod", tmp_path_factory.mktemp("cdk") / "prod")
 
 
 @pytest.fixture(scope="session")
-def dev(synthesise: Callable[[str, Path], Application], tmp_path_factory: pytest.TempPathFactory) -> Application:
+def dev(synthesise: Callable[..., Application], tmp_path_factory: pytest.TempPathFactory) -> Application:
     """Stage ``dev``."""
     return synthesise("dev", tmp_path_factory.mktemp("cdk") / "dev")

@@ -70,12 +70,10 @@ def test_the_tables_have_the_keys_that_the_functions_use(prod: Any) -> None:
         for table in prod.resources("AWS::DynamoDB::Table")
     }
     assert set(keys) == {("connection_id HASH",), ("topic HASH", "connection_id RANGE"), ("item HASH", "at RANGE")}
-    (index,) = keys["topic HASH", "connection_id RANGE"]["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == "by_connection"
-    assert [key["AttributeName"] for key in index["KeySchema"]] == ["connection_id", "topic"]
-    last_values = keys["item HASH", "at RANGE"]
-    assert last_values["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
-    assert {"AttributeName": "at", "AttributeType": "N"} in last_values["AttributeDefinitions"]
+    assert {"AttributeName": "at", "AttributeType": "N"} in keys["item HASH", "at RANGE"]["AttributeDefinitions"]
+    for table in keys.values():
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+        assert "GlobalSecondaryIndexes" not in table, "no function queries one"
 
 
 def test_the_websocket_api_routes_by_the_action_of_a_message(prod: Any) -> None:
@@ -84,6 +82,18 @@ def test_the_websocket_api_routes_by_the_action_of_a_message(prod: Any) -> None:
     assert api.properties["RouteSelectionExpression"] == "$request.body.action"
     routes = {route.properties["RouteKey"] for route in prod.resources("AWS::ApiGatewayV2::Route")}
     assert routes == {"$connect", "$disconnect", "$default", "subscribe", "unsubscribe", "ping"}
+
+
+def test_the_websocket_api_may_write_its_log_before_its_stage_asks_for_one(prod: Any) -> None:
+    (stage,) = prod.resources("AWS::ApiGatewayV2::Stage")
+    (account,) = prod.resources("AWS::ApiGateway::Account")
+    # "CloudWatch Logs role ARN must be set in account settings to enable logging", says API Gateway otherwise.
+    assert "AccessLogSettings" in stage.properties
+    assert account.name in stage.whole["DependsOn"]
+    role = account.properties["CloudWatchRoleArn"]["Fn::GetAtt"][0]
+    (found,) = [item for item in prod.resources("AWS::IAM::Role") if item.name == role]
+    # The setting is the account's and outlives the stack, and so must its role.
+    assert {account.whole["DeletionPolicy"], found.whole["DeletionPolicy"]} == {"Retain"}
 
 
 def test_the_functions_of_the_screens_stay_outside_the_network(prod: Any) -> None:
@@ -96,6 +106,25 @@ def test_the_functions_of_the_stores_stand_inside_the_network(prod: Any, name: s
     assert prod.function(name).properties["VpcConfig"]["SubnetIds"]
 
 
+@pytest.mark.parametrize("name", ["store_writer", "dead_letters"])
+def test_a_function_that_needs_the_schema_is_updated_after_the_migrations(prod: Any, name: str) -> None:
+    (migrate,) = prod.resources("Custom::Trigger")
+    assert migrate.name in prod.function(name).whole["DependsOn"]
+
+
+@pytest.mark.parametrize(("stage", "zones"), [("dev", 2), ("prod", 3)])
+def test_each_stage_spans_the_zones_of_its_settings(request: Any, stage: str, zones: int) -> None:
+    subnets = request.getfixturevalue(stage).resources("AWS::EC2::Subnet")
+    assert len({json.dumps(subnet.properties["AvailabilityZone"]) for subnet in subnets}) == zones
+    assert len(subnets) == 2 * zones
+
+
+def test_the_zones_can_be_named(synthesise: Any, tmp_path: Path) -> None:
+    named = synthesise("dev", tmp_path / "named", {"zones": "us-east-1b,us-east-1d"})
+    zones = {subnet.properties["AvailabilityZone"] for subnet in named.resources("AWS::EC2::Subnet")}
+    assert zones == {"us-east-1b", "us-east-1d"}
+
+
 def test_a_failed_deployment_of_the_ingestor_rolls_back(prod: Any) -> None:
     (service,) = prod.resources("AWS::ECS::Service")
     assert service.properties["DeploymentConfiguration"]["DeploymentCircuitBreaker"] == {
@@ -105,6 +134,13 @@ def test_a_failed_deployment_of_the_ingestor_rolls_back(prod: Any) -> None:
     assert service.properties["DeploymentConfiguration"]["MinimumHealthyPercent"] == 100
     (task,) = prod.resources("AWS::ECS::TaskDefinition")
     assert "/health" in task.properties["ContainerDefinitions"][0]["HealthCheck"]["Command"][1]
+
+
+def test_the_ingestor_stops_by_itself_before_it_is_killed(prod: Any) -> None:
+    (task,) = prod.resources("AWS::ECS::TaskDefinition")
+    (container,) = task.properties["ContainerDefinitions"]
+    variables = {item["Name"]: item["Value"] for item in container["Environment"]}
+    assert 60 <= float(variables["TICKWIRE_DRAIN_SECONDS"]) <= container["StopTimeout"] - 10
 
 
 def test_the_ingestor_reads_the_feeds_of_the_settings(prod: Any) -> None:
