@@ -34,7 +34,7 @@ class ValidatorSettings:
 
     Attributes
     ----------
-    max_age_seconds : exchange time may lie this far before receive time
+    max_age_seconds : exchange time may lie this far before receive time, but for a venue's own history
     max_ahead_seconds : exchange time may lie this far after receive time
     known_symbols : ``venue:SYMBOL`` of all that is carried, or None for whatever comes
     max_id_jump : an id further ahead than this has to be confirmed (``validation.sequence``)

@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from tickwire.columns import Side, TradeBatch
+from tickwire.columns import Side, TradeBatch, TradeFlag
 from tickwire.decimals import format_fixed
 from tickwire.timestamps import format_rfc3339
 
@@ -38,6 +38,7 @@ MAX_SIZE = 10**18
 """Units: 10**10 coins at scale 8. Nine such trades still fit the int64 volume of a bar."""
 _MAX_TIME = 2**62
 """ns UTC, the year 2116; times below it can be subtracted without leaving int64."""
+_HISTORY = TradeFlag.SNAPSHOT | TradeFlag.BACKFILL
 _ROW_RULES = (Rule.SYMBOL, Rule.TRADE_ID, Rule.PRICE, Rule.SIZE, Rule.SIDE, Rule.TIME)
 
 
@@ -47,14 +48,17 @@ def broken_rules(batch: TradeBatch, *, known: npt.NDArray[np.bool_], max_age: in
     ``known`` : bool, a row of ``batch.instruments`` each, whether the symbol is carried.
     ``max_age``, ``max_ahead`` : ns that the exchange time may lie before and after the receive
     time. A receive clock 1.3 s behind the exchange's is ordinary, so ``max_ahead`` must be well
-    above that. Where the receive time is 0 (unknown), only the exchange time itself is judged.
+    above that. Where the receive time is 0 (unknown), only the exchange time itself is judged. A row of a
+    venue's history (a snapshot, a backfill) may be as old as it likes: of a quiet pair, the last 50
+    trades reach back days.
     """
     if not len(batch):
         return []
     exchange, receive = batch.exchange_time, batch.receive_time
     sane = (exchange > 0) & (exchange < _MAX_TIME) & (receive >= 0) & (receive < _MAX_TIME)
     age = np.where(sane, receive, 0) - np.where(sane, exchange, 0)
-    on_time = sane & ((receive == 0) | ((age <= max_age) & (age >= -max_ahead)))
+    recent = (age <= max_age) | (batch.flags & _HISTORY != 0)
+    on_time = sane & ((receive == 0) | (recent & (age >= -max_ahead)))
     good = (
         known[batch.instrument],
         batch.trade_id > 0,

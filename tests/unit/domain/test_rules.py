@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tickwire.columns import TradeBatch
+from tickwire.columns import TradeBatch, TradeFlag
 from tickwire.symbols import Instrument
 from tickwire.validation.rules import MAX_SIZE, Rule, broken_rules, explain
 
@@ -77,6 +77,14 @@ def test_a_row_within_every_rule_is_good(change):
 )
 def test_a_row_beyond_a_rule_is_named_by_it(change, rule):
     assert _rules(change) == [rule]
+
+
+@pytest.mark.parametrize("flag", [TradeFlag.SNAPSHOT, TradeFlag.BACKFILL])
+def test_a_trade_of_a_venues_history_may_be_old_but_not_ahead(flag):
+    week_old = {"receive_time": NOW + 7 * 86_400 * SECOND}
+    ahead = {"receive_time": NOW - 61 * SECOND}
+    assert _rules(week_old | {"flags": flag}, week_old | {"flags": flag | TradeFlag.PRICE_ANOMALY}) == [None, None]
+    assert _rules(ahead | {"flags": flag}, week_old | {"flags": TradeFlag.PRICE_ANOMALY}) == [Rule.TIME, Rule.TIME]
 
 
 def test_an_unknown_symbol_is_named_before_all_else():
