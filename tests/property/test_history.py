@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.venues.history import (
+    CandleCursor,
     Fill,
     FillResult,
     History,
@@ -155,7 +156,7 @@ bodies = (
 )
 
 
-def cursor(history: History, symbol: str, *, candles: bool) -> Fill | object:
+def cursor(history: History, symbol: str, *, candles: bool) -> Fill | CandleCursor:
     if candles:
         return history.candles(symbol, 60, start=0, end=60 * 10**9 * 1000)
     return history.fill(symbol, 5, 50, after_time=START)
@@ -163,16 +164,14 @@ def cursor(history: History, symbol: str, *, candles: bool) -> Fill | object:
 
 @pytest.mark.parametrize("venue", SYMBOLS)
 @given(status=st.sampled_from([200, 200, 200, 400, 418, 429, 503]), body=bodies, candles=st.booleans())
-def test_any_reply_is_a_page_with_rejects_or_a_typed_error(
-    venue: str, status: int, body: bytes, candles: bool
-) -> None:
+def test_any_reply_is_a_page_with_rejects_or_a_typed_error(venue: str, status: int, body: bytes, candles: bool) -> None:
     history = new_history(venue)
     asked = cursor(history, SYMBOLS[venue], candles=candles)
-    request = asked.request  # type: ignore[attr-defined]
+    request = asked.request
     try:
-        page = asked.feed(HistoryReply(status, body), RECEIVED)  # type: ignore[attr-defined]
+        page = asked.feed(HistoryReply(status, body), RECEIVED)
     except HistoryError:
-        assert asked.request == request  # type: ignore[attr-defined]
+        assert asked.request == request
     else:
         assert status == 200
         assert all(reject.receive_time == RECEIVED for reject in page.rejects)

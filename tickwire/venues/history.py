@@ -110,6 +110,10 @@ class History(ABC):
         """Give the weight used so far in the venue's current window, where a reply tells it."""
         return None
 
+    def budget_key(self, symbol: str) -> str:
+        """Name the budget that requests for a symbol are charged to: equal names share one."""
+        return self.venue
+
     def _check_interval(self, interval: int) -> None:
         if interval not in self.candle_intervals:
             have = ", ".join(str(seconds) for seconds in sorted(self.candle_intervals))

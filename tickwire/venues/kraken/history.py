@@ -89,6 +89,8 @@ class KrakenHistory(History):
 
     venue = VENUE
     default_url = "https://api.kraken.com"
+    # Kraken's page: one call a second stays within the limit, of which Trades and OHLC have one
+    # for each address and pair.
     rate = RateRules(burst=1, per_second=1)
     candle_intervals = frozenset(60 * minutes for minutes in (1, 5, 15, 30, 60, 240, 1440))
 
@@ -103,6 +105,10 @@ class KrakenHistory(History):
         """See :meth:`History.candles`; only the latest 720 are to be had, and no buy volume."""
         self._check_interval(interval)
         return _Ohlcs(rest_pair(symbol), instrument(self.venue, symbol), interval, start=start, end=end)
+
+    def budget_key(self, symbol: str) -> str:
+        """Give one budget a pair, as Kraken counts Trades and OHLC by address and pair."""
+        return f"{self.venue}:{symbol}"
 
 
 def rest_pair(symbol: str) -> str:
