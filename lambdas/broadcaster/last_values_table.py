@@ -27,6 +27,7 @@ _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
 }
 _READ_AT_ONCE = 100
 """BatchGetItem's limit."""
+_READ_ATTEMPTS = 3
 
 
 class LastValuesTable:
@@ -48,7 +49,10 @@ class LastValuesTable:
         return write_batch(self._client, self._table, puts, pool=self._pool)
 
     def read(self, places: Sequence[Place]) -> dict[Place, Sequence[Data]]:
-        """Give the data stored at each of these places; empty where there is none."""
+        """Give the data stored at each of these places; empty where there is none.
+
+        A place that a throttled table does not answer for is left out, to be asked for again.
+        """
         found: dict[Place, Sequence[Data]] = {}
         for start in range(0, len(places), _READ_AT_ONCE):
             found |= self._read(places[start : start + _READ_AT_ONCE])
@@ -83,14 +87,16 @@ class LastValuesTable:
     def _read(self, places: Sequence[Place]) -> dict[Place, Sequence[Data]]:
         waiting: list[dict[str, Any]] = [_key(place) for place in places]
         found: dict[Place, Sequence[Data]] = dict.fromkeys(places, ())
-        while waiting:
+        for _ in range(_READ_ATTEMPTS):
             answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": waiting}})
             for item in answer["Responses"].get(self._table, []):
                 topic, _, symbol = item["item"]["S"].partition("#")
                 place = Place(topic, symbol, int(item["at"]["N"]))
                 found[place] = _DECODERS[topic].decode(item["data"]["S"])
             waiting = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
-        return found
+            if not waiting:
+                break
+        return {place: data for place, data in found.items() if _key(place) not in waiting}
 
 
 def _key(place: Place) -> dict[str, dict[str, str]]:
