@@ -179,10 +179,10 @@ def test_any_reply_is_a_page_with_rejects_or_a_typed_error(venue: str, status: i
 
 @given(
     sends=st.lists(st.tuples(st.integers(0, 20_000_000_000), st.integers(1, 50)), min_size=1, max_size=60),
-    burst=st.integers(50, 900),
+    burst=st.integers(50, 100),
     per_second=st.integers(1, 100),
 )
-def test_no_window_ever_holds_more_than_the_burst_and_what_came_back(
+def test_no_span_of_time_holds_more_than_the_burst_and_what_came_back_in_it(
     sends: list[tuple[int, int]], burst: int, per_second: int
 ) -> None:
     budget = RateBudget(RateRules(burst, per_second))
@@ -190,8 +190,7 @@ def test_no_window_ever_holds_more_than_the_burst_and_what_came_back(
     for pause, weight in sends:
         now += pause
         sent.append((now + round(budget.reserve(now, weight) * 1e9), weight))
-    for start, _ in sent:
-        for seconds in (1, 10, 60):
-            spent = sum(weight for at, weight in sent if start <= at <= start + seconds * 10**9)
-            # One request's weight may lie on the edge by a nanosecond of rounding.
-            assert spent <= burst + per_second * seconds + 1
+    for i, (start, _) in enumerate(sent):
+        for j in range(i, len(sent)):
+            spent = sum(weight for _, weight in sent[i : j + 1])
+            assert spent <= burst + per_second * (sent[j][0] - start) / 1e9 + 1e-3

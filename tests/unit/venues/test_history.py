@@ -195,6 +195,23 @@ def test_no_minute_spends_more_than_the_ceiling_under_the_venues_limit(venue: st
         assert next(row["limit"] for row in limits if row["rateLimitType"] == "REQUEST_WEIGHT") == limit
 
 
+@pytest.mark.parametrize(
+    ("venue", "weight", "seconds"),
+    # 600,000 trades are 600 pages of 1,000, or 601 with their overlap: (601 x weight - burst) / pace.
+    [("binance", 25, 188.33), ("coinbase", 1, 65.67), ("kraken", 1, 600)],
+)
+def test_ten_minutes_of_a_thousand_trades_a_second_are_fetched_within_the_limits(
+    venue: str, weight: int, seconds: float
+) -> None:
+    history = new_history(venue)
+    request = history.fill(SYMBOLS[venue], 1, 600_000, after_time=RECEIVED).request
+    assert request is not None
+    assert request.weight == weight
+    budget = RateBudget(history.rate)
+    waits = [budget.reserve(1000 * SECOND, request.weight) for _ in range(601)]
+    assert waits[-1] == pytest.approx(seconds, abs=0.01)
+
+
 def binance_rows(batch: TradeBatch) -> bytes:
     rows = [
         {
