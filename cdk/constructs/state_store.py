@@ -1,5 +1,6 @@
 """MemoryDB for Valkey: the durable home of every stage's state."""
 
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_memorydb as memorydb
@@ -26,6 +27,7 @@ class StateStore(Construct):
         vpc: ec2.IVpc,
         key: kms.IKey,
         snapshot_days: int,
+        removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, id_)
         self.security_group = ec2.SecurityGroup(
@@ -55,6 +57,8 @@ class StateStore(Construct):
             snapshot_retention_limit=snapshot_days,
             auto_minor_version_upgrade=True,
         )
+        for resource in (subnets, self.cluster):
+            resource.apply_removal_policy(removal_policy)
 
     @property
     def url(self) -> str:

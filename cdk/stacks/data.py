@@ -32,7 +32,7 @@ class DataStack(Stack):
 
         self.lake = PrivateBucket(self, "Lake", key=self.key, removal_policy=removal)
         self.lake_database = f"tickwire_{settings.stage}"
-        glue.CfnDatabase(
+        lake_database = glue.CfnDatabase(
             self,
             "LakeDatabase",
             catalog_id=self.account,
@@ -42,6 +42,7 @@ class DataStack(Stack):
                 location_uri=f"s3://{self.lake.bucket_name}/",
             ),
         )
+        lake_database.apply_removal_policy(removal)
 
         self.connections = self._new_table("Connections", ("connection_id", _STRING))
         self.subscriptions = self._new_table("Subscriptions", ("topic", _STRING), ("connection_id", _STRING))
@@ -55,6 +56,7 @@ class DataStack(Stack):
             vpc=vpc,
             key=self.key,
             snapshot_days=settings.database.backup_days if settings.protected else 1,
+            removal_policy=removal,
         )
         self.database = Database(
             self,

@@ -33,9 +33,12 @@ def test_production_protects_its_data_and_development_does_not(prod: Any, dev: A
 
     assert protected(prod) == STATEFUL
     assert protected(dev) == set()
-    for kind in ("Kinesis::Stream", "SQS::Queue", "S3::Bucket", "DynamoDB::Table", "KMS::Key"):
+    # The stages' counters are in the state store, and where an Iceberg table's metadata lies in Glue.
+    kept = ("Kinesis::Stream", "SQS::Queue", "S3::Bucket", "DynamoDB::Table", "KMS::Key")
+    for kind in (*kept, "MemoryDB::Cluster", "MemoryDB::SubnetGroup", "Glue::Database"):
         assert {item.whole["DeletionPolicy"] for item in prod.resources(f"AWS::{kind}")} == {"Retain"}
         assert {item.whole["DeletionPolicy"] for item in dev.resources(f"AWS::{kind}")} == {"Delete"}
+    assert {item.whole["DeletionPolicy"] for item in prod.resources("AWS::RDS::DBCluster")} == {"Snapshot"}
 
 
 def test_two_syntheses_give_the_same_templates(dev: Any, synthesise: Any, tmp_path: Path) -> None:
