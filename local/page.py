@@ -15,12 +15,15 @@ class PortTaken(TickwireError):
 
 
 class Page:
-    """The dashboard's files and ``/config.json``, from a thread of its own."""
+    """The dashboard's files and ``/config.json``, from a thread of its own.
 
-    def __init__(self, folder: Path, *, port: int, config: dict[str, Any]) -> None:
+    It can be started before :attr:`config` is known; until then that is answered with 503.
+    """
+
+    def __init__(self, folder: Path, *, port: int) -> None:
         self._folder = folder
         self._port = port
-        self._config = config
+        self.config: dict[str, Any] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="page", daemon=True)
         self._runner: web.AppRunner | None = None
@@ -47,6 +50,7 @@ class Page:
             asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+        self._loop.close()
 
     async def _serve(self) -> None:
         app = web.Application()
@@ -66,7 +70,9 @@ class Page:
         self._port = self._runner.addresses[0][1]
 
     async def _configuration(self, request: web.Request) -> web.Response:
-        return web.json_response(self._config, headers={"Cache-Control": "no-store"})
+        if self.config is None:
+            raise web.HTTPServiceUnavailable(text="the platform is still starting", headers={"Retry-After": "5"})
+        return web.json_response(self.config, headers={"Cache-Control": "no-store"})
 
     async def _index(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(self._folder / "index.html", headers={"Cache-Control": "no-store"})

@@ -70,6 +70,9 @@ class LocalStack:
     def _start(self) -> None:
         os.environ.update(CREDENTIALS)
         self._folder.mkdir(parents=True, exist_ok=True)
+        # First, since a port in use should not take half a minute to be told.
+        self.page = Page(self._dashboard, port=self._port)
+        self._timed("page", lambda: self._begin("page", self.page))
         self.valkey = LocalValkey(self._folder / "valkey")
         self.postgres = LocalPostgres(self._folder / "postgres")
         self.emulator = Emulator(log=self._folder / "emulator.log")
@@ -100,12 +103,7 @@ class LocalStack:
         )
         self._timed("event sources", lambda: self._begin("event sources", self.event_source))
         self.watcher = Watcher(self.websocket_url)
-        self.page = Page(
-            self._dashboard,
-            port=self._port,
-            config={"websocketUrl": self.websocket_url, "source": self._source.name},
-        )
-        self._timed("page", lambda: self._begin("page", self.page))
+        self.page.config = {"websocketUrl": self.websocket_url, "source": self._source.name}
         self._timed("WebSocket API", self._start_watcher)
         self._timed("ingestor", self.start_ingestor)
         self._write_state()

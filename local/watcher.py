@@ -47,14 +47,19 @@ class Watcher:
         """Close the connection and end the thread."""
         task = self._task
         if task is not None:
-            self._loop.call_soon_threadsafe(task.cancel)
+            # It is closed already where the task failed.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(task.cancel)
         self._thread.join(5)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._task = self._loop.create_task(self._watch())
-        with contextlib.suppress(asyncio.CancelledError):
-            self._loop.run_until_complete(self._task)
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                self._loop.run_until_complete(self._task)
+        finally:
+            self._loop.close()
 
     async def _watch(self) -> None:
         while True:
