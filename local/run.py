@@ -1,6 +1,7 @@
 """One run from the first line on the terminal to the summary: start, watch, drain, account, stop."""
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
@@ -23,7 +24,7 @@ _CONNECT_SECONDS = 4.0
 def run(args: argparse.Namespace) -> int:
     """Run as the command line says; 0 if every trade is accounted for, else 1."""
     terminal = Terminal(quiet=args.json)
-    stopping = _stop_on_signals()
+    stopping = _Stopping()
     root = Path(args.folder).resolve()
     dashboard = Path(__file__).parents[1] / "dashboard" / "dist"
     if not (dashboard / "index.html").exists():
@@ -35,10 +36,12 @@ def run(args: argparse.Namespace) -> int:
         stack = LocalStack(root / "run", source=source, port=args.port, report=terminal.started, dashboard=dashboard)
         stack.start()
         try:
+            stopping.starting = False
             terminal.line(f"\n  open {stack.page.url}   (Ctrl-C stops)\n")
             _watch(stack, terminal, stopping, seconds=args.seconds)
             summary = _finish(stack, terminal)
         finally:
+            stopping.ending = True
             terminal.clear()
             stack.stop()
     (root / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
@@ -63,7 +66,7 @@ class Terminal:
         """Print a line that stays."""
         if not self._quiet:
             self.clear()
-            print(text, file=sys.stderr, flush=True)
+            self._write(f"{text}\n")
 
     def started(self, name: str, seconds: float) -> None:
         """Say that a part is up, and how long that took."""
@@ -72,26 +75,41 @@ class Terminal:
     def live(self, text: str) -> None:
         """Replace the live line."""
         if self._live:
-            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+            self._write(f"\r\033[K{text}")
 
     def clear(self) -> None:
         """Remove the live line."""
         if self._live:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+            self._write("\r\033[K")
+
+    def _write(self, text: str) -> None:
+        # A terminal whose window was closed takes nothing; the run still has to be ended in order.
+        with contextlib.suppress(OSError):
+            print(text, end="", file=sys.stderr, flush=True)
 
 
-def _stop_on_signals() -> threading.Event:
-    stopping = threading.Event()
+class _Stopping(threading.Event):
+    """Set by what asks for the end: Ctrl-C, ``kill``, or the terminal's window closed.
 
-    def stop(number: int, frame: object) -> None:
-        if stopping.is_set():
-            # Asked twice: the user does not want to wait for the books.
+    While the run starts there are no books to wait for, and who asks twice does not want to wait
+    for them: both raise KeyboardInterrupt. Once everything is being stopped nothing disturbs that,
+    or it would leave processes behind.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.starting = True
+        self.ending = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._stop)
+
+    def _stop(self, number: int, frame: object) -> None:
+        if self.ending:
+            return
+        if self.starting or self.is_set():
+            self.ending = True
             raise KeyboardInterrupt
-        stopping.set()
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    return stopping
+        self.set()
 
 
 def _source(args: argparse.Namespace) -> Source:
@@ -109,7 +127,7 @@ def _source(args: argparse.Namespace) -> Source:
     return Source(f"simulated market, seed {args.seed}", arguments)
 
 
-def _watch(stack: LocalStack, terminal: Terminal, stopping: threading.Event, *, seconds: float | None) -> None:
+def _watch(stack: LocalStack, terminal: Terminal, stopping: _Stopping, *, seconds: float | None) -> None:
     started = time.monotonic()
     last_trades, last_at = 0, started
     told: set[str] = set()
