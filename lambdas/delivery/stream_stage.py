@@ -29,11 +29,22 @@ from lambdas.delivery.output import OutputStream
 from lambdas.delivery.partition_work import PartitionWork, StageCounts
 from lambdas.delivery.retrying import Remaining
 from lambdas.delivery.state import PartitionState, PartitionStates
-from tickwire.errors import DamagedRecord, UnknownRecordVersion
+from tickwire.errors import DamagedRecord, TickwireError, UnknownRecordVersion
 from tickwire.records import RecordKind
 from tickwire.stages.stage import Stage, State
 
+MAX_LETTERS = 50_000
+"""Dead letters of one invocation, a fourth of its time at 4,000 a second; what follows comes again.
+
+Without a bound, a batch with more of them than can be sent in time would come again whole for ever:
+Lambda halves a batch that raised, but not one whose first record is reported as failed.
+"""
+
 _log = Logger()
+
+
+class TooManyLetters(TickwireError):
+    """An invocation has as many dead letters as it may send."""
 
 
 class StreamStage(Generic[State]):
@@ -78,16 +89,25 @@ class StreamStage(Generic[State]):
             works = [PartitionWork[State](inputs) for inputs in groups.values()]
             _abandon(works, error)
         else:
-            works = [self._advance(inputs, states.get(partition)) for partition, inputs in groups.items()]
+            works = []
+            room = MAX_LETTERS
+            for partition, inputs in groups.items():
+                works.append(self._advance(inputs, states.get(partition), room))
+                room -= len(works[-1].letters)
             self._put(works, remaining)
             self._send_letters(works, remaining)
             self._save(works)
         return failed(work.failed_at for work in works if work.failed_at is not None), self._counts(works)
 
-    def _advance(self, inputs: Sequence[StreamInput], held: PartitionState[State] | None) -> PartitionWork[State]:
-        """Process a partition's inputs up to the first that cannot be."""
+    def _advance(
+        self, inputs: Sequence[StreamInput], held: PartitionState[State] | None, room: int
+    ) -> PartitionWork[State]:
+        """Process a partition's inputs up to the first that cannot be, or until ``room`` letters are full."""
         work = PartitionWork(inputs, held)
         for position, item in enumerate(inputs):
+            if len(work.letters) >= room:
+                work.stop(item, TooManyLetters(f"{MAX_LETTERS} dead letters are enough for one invocation"))
+                break
             try:
                 record = decode_input(item, kind=self._input_kind)
             except (DamagedRecord, UnknownRecordVersion) as error:
@@ -103,7 +123,7 @@ class StreamStage(Generic[State]):
             except Exception as error:
                 # Whatever it is, the other partitions go on. The record may be half applied, so
                 # what came before it is done again from the state as it was loaded.
-                work = self._advance(inputs[:position], self._states.rewound(held))
+                work = self._advance(inputs[:position], self._states.rewound(held), room)
                 work.inputs = inputs
                 work.stop(item, error)
                 break

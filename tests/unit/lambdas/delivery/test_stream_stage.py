@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import valkey
 
+from lambdas.delivery import stream_stage
 from lambdas.delivery.dead_letters import DeadLetterQueue
 from lambdas.delivery.output import OutputStream
 from lambdas.delivery.state import PartitionStates, connect
@@ -88,6 +89,25 @@ def test_after_a_bisect_the_halves_give_what_the_whole_would(new_process: Any, s
     run(stage, *items)
     run(new_process(), *items[2:])
     assert kinesis.totals() == {0: [(1, 1), (2, 3), (3, 6), (4, 10)]}
+
+
+def test_a_batch_with_more_dead_letters_than_one_invocation_may_send_is_done_in_several(
+    new_process: Any, stream_item: Any, kinesis: Any, sqs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_stage, "MAX_LETTERS", 2)
+    items = [stream_item(n, n % 2, -1) for n in range(1, 8)]
+    stage = new_process()
+    retried_from, sent = [], []
+    while not retried_from or retried_from[-1] is not None:
+        before = len(sqs.bodies)
+        retried_from.append(run(stage, *items))
+        sent.append(len(sqs.bodies) - before)
+        items = [item for item in items if int(item["kinesis"]["sequenceNumber"]) >= int(retried_from[-1] or 8)]
+    # A partition for which no room is left waits at its first record, be it a repeat.
+    assert retried_from == ["2", "3", "4", None]
+    assert sent == [2, 2, 2, 1]
+    assert sorted(json.loads(body)["key"] for body in sqs.bodies) == [f"k{n}" for n in range(1, 8)]
+    assert {partition: len(found) for partition, found in kinesis.totals().items()} == {0: 3, 1: 4}
 
 
 def test_a_crash_between_put_and_save_repeats_outputs_that_the_next_stage_skips(
