@@ -8,8 +8,9 @@ The rules, from "Using AWS Lambda with Amazon Kinesis" in the Lambda developer g
   older than ``maximum_record_age``, or ``maximum_retry_attempts`` are used up. With ``bisect`` it is
   halved and each half tried by itself; halving uses up no attempt.
 - With ``ReportBatchItemFailures`` the lowest reported sequence number is the checkpoint: what lies
-  before it is done, what follows from it on is tried again. An empty list is success; an item that
-  names no record of the batch fails the whole batch.
+  before it is done, what follows from it on is tried again, and that is all the halving there is:
+  a batch reported as failing at its first record comes again whole. An empty list is success; an
+  item that names no record of the batch fails the whole batch, like an exception.
 - Throttling is waited out and uses up no attempt.
 - Records given up go, as the invocation's payload, to the on-failure destination in S3.
 """
@@ -127,7 +128,7 @@ class ShardDelivery:
                 part = part[expired:]
                 if not part:
                     continue
-            failed_from, error = self._try(part)
+            failed_from, error, raised = self._try(part)
             if failed_from is None:
                 backoff = self._first_backoff
                 continue
@@ -137,7 +138,7 @@ class ShardDelivery:
                 continue
             self._statistics.add(errors=1, retried_records=len(part))
             self._statistics.last_error = error[:500]
-            if self._mapping.bisect and len(part) > 1:
+            if raised and self._mapping.bisect and len(part) > 1:
                 half = len(part) // 2
                 parts.append((part[half:], attempts))
                 parts.append((part[:half], attempts))
@@ -152,8 +153,8 @@ class ShardDelivery:
             backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
         return True
 
-    def _try(self, part: Sequence[StreamRecord]) -> tuple[int | None, str]:
-        """Invoke once. Gives (index of the first record to try again, why), or (None, "")."""
+    def _try(self, part: Sequence[StreamRecord]) -> tuple[int | None, str, bool]:
+        """Invoke once. Gives (index of the first record to try again or None, why, whether it raised)."""
         event = {"Records": [self._event_record(record) for record in part]}
         while True:
             started = time.monotonic()
@@ -161,25 +162,23 @@ class ShardDelivery:
                 error, response = self._invoke(event)
             except Throttled:
                 if self._stopping.wait(0.1):
-                    return 0, "stopping"
+                    return 0, "stopping", False
                 continue
             self._statistics.add(invocations=1, seconds_invoking=time.monotonic() - started)
             break
         if error is not None:
-            return 0, error
+            return 0, error, True
         if not self._mapping.report_batch_item_failures:
-            return None, ""
+            return None, "", False
         failures = (response or {}).get("batchItemFailures") or []
         if not failures:
-            return None, ""
+            return None, "", False
         positions = {record.sequence_number: k for k, record in enumerate(part)}
         named = [positions.get(failure.get("itemIdentifier")) for failure in failures]
         if any(position is None for position in named):
-            return 0, "batchItemFailures names no record of the batch"
+            return 0, "batchItemFailures names no record of the batch", True
         lowest = min(position for position in named if position is not None)
-        # Bisecting at the checkpoint and trying again from it are the same thing here, except that a
-        # batch failing at its first record is then halved by `deliver`.
-        return lowest, f"batchItemFailures from record {lowest} of {len(part)}"
+        return lowest, f"batchItemFailures from record {lowest} of {len(part)}", False
 
     def _expired(self, part: Sequence[StreamRecord]) -> int:
         limit = self._mapping.maximum_record_age_seconds

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from tickwire.envelope import decode, split
-from tickwire.errors import DamagedRecord, UnknownRecordVersion
+from tickwire.errors import DamagedRecord, TickwireError, UnknownRecordVersion
 from tickwire.records import Record, RecordKind
 
 FOREIGN_PARTITION = -1
 """The partition of a stream record whose key is not a partition number: nothing of ours wrote it."""
+
+
+class NothingDone(TickwireError):
+    """An invocation got nowhere with a batch, so that a smaller one should be tried."""
 
 
 class ItemFailure(TypedDict):
@@ -137,6 +141,24 @@ def failed(sequence_numbers: Iterable[str]) -> BatchResponse:
     """
     lowest = min(sequence_numbers, key=int, default=None)
     return {"batchItemFailures": [] if lowest is None else [{"itemIdentifier": lowest}]}
+
+
+def answer(event: Mapping[str, Any], response: BatchResponse) -> BatchResponse:
+    """Give the response to Lambda, or raise where it says that nothing at all was done.
+
+    Lambda halves a batch only when the invocation raises; one that is reported as failing at its
+    first record comes again whole. A batch too much for one invocation would so never end. Raising
+    also counts as an error of the function, which its alarm sees.
+
+    Raises
+    ------
+    NothingDone
+        If the response names the first of several records.
+    """
+    records = event["Records"]
+    if len(records) > 1 and response == failed([records[0]["kinesis"]["sequenceNumber"]]):
+        raise NothingDone(f"none of {len(records)} records could be done; the log says why")
+    return response
 
 
 def _stream_input(kinesis: Mapping[str, Any]) -> StreamInput:

@@ -6,7 +6,7 @@ import msgspec
 from aws_lambda_powertools import Logger, Metrics, Tracer
 
 from lambdas.delivery.aws import aws_client
-from lambdas.delivery.event import BatchResponse
+from lambdas.delivery.event import BatchResponse, answer
 from lambdas.delivery.output import OutputStream
 from lambdas.delivery.retrying import CLIENT_CONFIG
 from lambdas.delivery.settings import read_settings
@@ -54,4 +54,4 @@ def handler(event: dict[str, Any], context: Any) -> BatchResponse:
     """Derive the events of the records of a trades-clean event."""
     response, counts = runner.run(event, remaining=lambda: context.get_remaining_time_in_millis() / 1000)
     publish(metrics, counts)
-    return response
+    return answer(event, response)

@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from lambdas.delivery.event import BatchResponse
+from lambdas.delivery.event import BatchResponse, answer
 from lambdas.delivery.settings import read_settings
 from lambdas.postgres.database import Database, DatabaseSettings, connect
 from lambdas.store_writer import rows
@@ -34,4 +34,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     for sequence_number, reason in result.failures.items():
         logger.error("partition stopped", sequence_number=sequence_number, reason=str(reason))
-    return result.response
+    return answer(event, result.response)

@@ -7,6 +7,8 @@ import pytest
 
 from lambdas.delivery.event import (
     FOREIGN_PARTITION,
+    NothingDone,
+    answer,
     decode_event,
     decode_input,
     failed,
@@ -106,3 +108,19 @@ def test_an_empty_record_stops_its_partition_and_does_not_vanish() -> None:
     decoded = records_by_partition(event, kind=RecordKind.CLEAN)
     assert [d.record.header.counter for d in decoded.partitions[0]] == [1]
     assert list(decoded.undecodable) == ["2"]
+
+
+def test_a_batch_of_which_something_was_done_is_answered_with_what_failed() -> None:
+    event = {"Records": [item(1, "0", b"a"), item(2, "0", b"b")]}
+    assert answer(event, failed([])) == {"batchItemFailures": []}
+    assert answer(event, failed(["2"])) == {"batchItemFailures": [{"itemIdentifier": "2"}]}
+
+
+def test_a_batch_of_which_nothing_was_done_is_an_error_so_that_it_comes_again_halved() -> None:
+    with pytest.raises(NothingDone, match="none of 2 records"):
+        answer({"Records": [item(1, "0", b"a"), item(2, "0", b"b")]}, failed(["1"]))
+
+
+def test_a_single_record_cannot_be_halved_and_is_reported() -> None:
+    event = {"Records": [item(1, "0", b"a")]}
+    assert answer(event, failed(["1"])) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
