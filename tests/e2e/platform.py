@@ -5,7 +5,9 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pandas as pd
 import psycopg
@@ -13,7 +15,7 @@ import psycopg
 from local.books import close_books
 from local.stack import LocalStack, fetch
 
-from .captures import KEY
+from .captures import KEY, bars_of
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
@@ -60,6 +62,21 @@ class Platform:
     def announcements(self) -> dict[str, Any]:
         """Give the ids that the stack's exchange wrote to a socket, by ``venue:SYMBOL``."""
         return fetch(f"{self.stack.exchange_url}/control/announced")
+
+    def exchange_finished(self) -> bool:
+        """Say whether the stack's exchange has played its recordings to the end."""
+        return bool(fetch(f"{self.stack.exchange_url}/control/state")["finished"])
+
+    def burst(self, key: str, *, trades: int) -> None:
+        """Have the stack's simulated market make trades of a ``venue:SYMBOL`` within a tenth of a second."""
+        body = json.dumps({"symbol": key, "trades": trades, "milliseconds": 100}).encode()
+        with urlopen(Request(f"{self.stack.exchange_url}/control/burst", body, method="POST"), timeout=10) as reply:
+            assert reply.status == 200
+
+    def stop_exchange(self) -> None:
+        """Have the stack's exchange end its market, and wait until it has sent everything."""
+        fetch(f"{self.stack.exchange_url}/control/stop", method="POST")
+        wait_until(self.exchange_finished, seconds=60, what="the exchange has ended")
 
     def finish(self, *, seconds: float = 150) -> dict[str, Any]:
         """Stop the ingestor, let everything through to the end, and give the books."""
@@ -132,8 +149,6 @@ def keys_of(trades: pd.DataFrame) -> list[str]:
 
 def assert_stored(platform: Platform, trades: pd.DataFrame) -> None:
     """Check that lake and PostgreSQL hold these trades and their bars, and of their symbols nothing else."""
-    from .captures import bars_of
-
     symbols = keys_of(trades)
     expected = trades.sort_values(KEY, ignore_index=True)[[*KEY, "price", "size", "side", "time"]]
     stored = platform.stored_trades(symbols)
@@ -141,16 +156,15 @@ def assert_stored(platform: Platform, trades: pd.DataFrame) -> None:
     assert stored_ids[stored_ids.duplicated()].tolist() == [], "stored twice"
     assert sorted(set(ids) - set(stored_ids)) == [], "never stored"
     assert sorted(set(stored_ids) - set(ids)) == [], "stored, but never sent"
-    # Row for row as Python objects: Decimal and int compare exactly.
-    assert _differences(expected, stored) == []
+    assert_same_rows(expected, stored)
     for seconds in (1, 60):
-        assert _differences(bars_of(trades, seconds), platform.stored_bars(symbols, seconds)) == [], f"{seconds} s bars"
+        assert_same_rows(bars_of(trades, seconds), platform.stored_bars(symbols, seconds))
 
 
-def _differences(expected: pd.DataFrame, found: pd.DataFrame, limit: int = 5) -> list[str]:
+def assert_same_rows(expected: pd.DataFrame, found: pd.DataFrame, shown: int = 5) -> None:
+    """Check that two frames hold the same rows in the same order."""
     assert list(expected.columns) == list(found.columns)
+    # As Python objects: Decimal and int compare exactly.
     left, right = (frame.astype(object).to_dict("records") for frame in (expected, found))
-    if len(left) != len(right):
-        return [f"{len(left)} rows expected, {len(right)} found"]
-    pairs = [(a, b) for a, b in zip(left, right, strict=True) if a != b]
-    return [json.dumps(pair, default=str) for pair in pairs[:limit]]
+    pairs = [pair for pair in zip_longest(left, right) if pair[0] != pair[1]]
+    assert [json.dumps(pair, default=str) for pair in pairs[:shown]] == []
