@@ -23,7 +23,9 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AW
 
 _HOST = "127.0.0.1"
 _POLL_SECONDS = 0.02
-_STOP_SECONDS = 10.0
+# It holds nothing that should outlive it, and would wait for as long as somebody has the page open.
+_GRACE_SECONDS = 2.0
+_KILL_SECONDS = 10.0
 _LOG_TAIL_LINES = 20
 
 
@@ -202,7 +204,7 @@ def _free_port() -> int:
 
 def _stop_group(process: subprocess.Popen[bytes]) -> None:
     """End the process and whatever it started, by the group that it leads."""
-    for wanted, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _STOP_SECONDS)):
+    for wanted, seconds in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
         try:
             os.killpg(process.pid, wanted)
         except ProcessLookupError:
