@@ -23,6 +23,7 @@ FIGURES = (
 SYMBOLS = "[...document.querySelectorAll('.symbols tbody tr')].map(row => [...row.cells].map(cell => cell.innerText))"
 EVIDENCE = "[...document.querySelectorAll('.evidence tbody tr')].map(row => [...row.cells].map(cell => cell.innerText))"
 TABS = "[...document.querySelectorAll('.evidence [role=tab]')]"
+CUT_OFF = "[...document.querySelectorAll('.panel')].filter(p => p.scrollWidth > p.clientWidth).map(p => p.ariaLabel)"
 # Candles are drawn in colours; an empty chart has only grey text and lines.
 COLOURED_PIXELS = """
 Math.max(0, ...[...document.querySelectorAll('.chart canvas')].map(canvas => {
@@ -69,10 +70,12 @@ async def test_the_page_shows_a_live_and_complete_market(platform: Platform) -> 
         await tab.wait_for("document.querySelectorAll('.tape tbody tr, .tape li').length > 10")
         figures = await tab.wait_for(f"(f => f['socket → screen p50'].endsWith('ms') && f)({FIGURES})")
         symbols = await tab.evaluate(SYMBOLS)
+        cut_off = await tab.evaluate(CUT_OFF)
 
         accepted = figures["trades accepted"]
         await tab.wait_for(f"{FIGURES}['trades accepted'] !== '{accepted}'")
 
+    assert cut_off == []
     assert figures["complete"] == "100 %"
     assert figures["missing ids"] == figures["quarantined"] == "0"
     assert {row[3] for row in symbols} <= {"100 %", "–"}
