@@ -8,6 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
+from local.exchange.faults.order import FaultOrder, FaultRefused, read_orders
 from local.exchange.floor import steady_clock
 from local.exchange.replay import MAX_SPEED, ReplaySource
 from local.exchange.server import Address, Exchange
@@ -31,7 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port; 0 takes a free one (default: %(default)s)")
     parser.add_argument("--source", choices=("simulator", "replay"), default="simulator")
-    parser.add_argument("--seed", type=int, default=1, help="of the simulated market (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the simulated market and of the faults (default: %(default)s)"
+    )
     parser.add_argument(
         "--rate", type=_rate, default=DEFAULT_RATE, help="mean trades a second over all markets (default: %(default)s)"
     )
@@ -40,6 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--subscribers", type=int, default=1, help="connections that must listen before a recording starts"
+    )
+    parser.add_argument(
+        "--faults", type=_faults, default=[], metavar="FILE|JSON", help="faults to make: an order, or a list of them"
     )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="captures to replay")
     return parser
@@ -59,6 +65,13 @@ def _speed(text: str) -> float:
     return speed
 
 
+def _faults(text: str) -> list[FaultOrder]:
+    try:
+        return read_orders(text if text.lstrip()[:1] in ("[", "{") else Path(text).read_bytes())
+    except (FaultRefused, OSError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _source(options: argparse.Namespace) -> Source:
     if options.source == "replay":
         return ReplaySource(options.files, speed=options.speed, subscribers=options.subscribers)
@@ -67,9 +80,10 @@ def _source(options: argparse.Namespace) -> Source:
 
 async def _serve(options: argparse.Namespace) -> int:
     try:
-        exchange = Exchange(_source(options), Address(host=options.host, port=options.port))
+        address = Address(host=options.host, port=options.port)
+        exchange = Exchange(_source(options), address, seed=options.seed, faults=options.faults)
         port = await exchange.start()
-    except CaptureError as error:
+    except (CaptureError, FaultRefused) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from local.exchange.announced import Announced
 from local.exchange.venues.protocol import Outgoing, Session
@@ -11,7 +12,7 @@ MAX_QUEUED_BYTES = 8 * 1024 * 1024
 WRITE_BYTES = 256 * 1024
 """Frames are joined to writes of about this size: a write a frame would cost most of the server's time."""
 
-_TEXT, _PING = 0x81, 0x89
+_TEXT, _CLOSE, _PING = 0x81, 0x88, 0x89
 
 
 def websocket_frame(payload: bytes, opcode: int = _TEXT) -> bytes:
@@ -47,6 +48,7 @@ class Connection:
         self._queued_bytes = 0
         self._handed_bytes = 0
         self._in_flight: deque[tuple[int, Outgoing | None]] = deque()
+        self._lose: Callable[[Outgoing], None] | None = None
         self._received_second = 0
         self._received = 0
 
@@ -60,11 +62,19 @@ class Connection:
         return self._transport.is_closing()
 
     @property
+    def is_half_open(self) -> bool:
+        """Whether nothing is sent on it or heard from it any more, though the socket is open."""
+        return self._lose is not None
+
+    @property
     def is_slow(self) -> bool:
         return self._queued_bytes > MAX_QUEUED_BYTES
 
     def send(self, outgoing: Outgoing) -> None:
         """Queue a frame; :meth:`flush` sends it."""
+        if self._lose is not None:
+            self._lose(outgoing)
+            return
         outgoing.holders += 1
         self._enqueue(websocket_frame(self.session.render(outgoing)), outgoing)
 
@@ -72,6 +82,21 @@ class Connection:
         """Queue a ping frame."""
         self.pinged = now
         self._enqueue(websocket_frame(str(now // 1_000_000).encode(), _PING), None)
+
+    def say_goodbye(self, code: int) -> None:
+        """Send what is queued, and a close frame: the client closes then."""
+        self._enqueue(websocket_frame(code.to_bytes(2), _CLOSE), None)
+        self.flush()
+
+    def fall_silent(self, lose: Callable[[Outgoing], None]) -> None:
+        """Send nothing more, and hand what should be sent to ``lose``."""
+        for _, outgoing in self._queue:
+            if outgoing is not None:
+                outgoing.holders -= 1
+                lose(outgoing)
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._lose = lose
 
     def _enqueue(self, wire: bytes, outgoing: Outgoing | None) -> None:
         self._queue.append((wire, outgoing))
@@ -114,7 +139,8 @@ class Connection:
         deadline = asyncio.get_running_loop().time() + seconds
         self.flush()
         while (
-            (self._queue or self._in_flight)
+            not self.is_half_open
+            and (self._queue or self._in_flight)
             and not self._transport.is_closing()
             and asyncio.get_running_loop().time() < deadline
         ):

@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 
 from local.exchange.announced import Announced
 from local.exchange.connection import Connection
+from local.exchange.faults.schedule import Faults
 from local.exchange.source import Source
 from local.exchange.venues.protocol import EVERYONE, FeedProtocol, Outgoing
 from local.exchange.venues.registry import new_protocol
@@ -23,7 +24,8 @@ def steady_clock() -> Callable[[], int]:
 class Floor:
     """The connections of every feed, and the account of what they were sent."""
 
-    def __init__(self, source: Source, clock: Callable[[], int]) -> None:
+    def __init__(self, source: Source, clock: Callable[[], int], *, seed: int = 1) -> None:
+        """Open to the clients of a source; ``seed`` is that of the faults' chance."""
         self.now = clock
         self.protocols: dict[str, FeedProtocol] = {
             feed: new_protocol(feed, desk) for feed, desk in source.desks.items()
@@ -37,6 +39,9 @@ class Floor:
         self._connections: dict[str, list[Connection]] = {feed: [] for feed in self.protocols}
         self._interest: dict[str, AbstractSet[str]] = {feed: frozenset() for feed in self.protocols}
         self._frames_of_the_gone = 0
+        self.clock_offsets: dict[str, int] = {}
+        """ns by which the clock of a feed's venue is wrong."""
+        self.faults = Faults(self, seed=seed)
 
     def connections(self, feed: str | None = None) -> list[Connection]:
         """Give the open connections of a feed, or of all."""
@@ -72,6 +77,10 @@ class Floor:
         self.subscription_changed = self.now()
 
     def publish(self, feed: str, frames: Iterable[Outgoing]) -> None:
+        """Let the faults have frames of the market, and queue what comes of them."""
+        self.send(feed, self.faults.distort(feed, frames))
+
+    def send(self, feed: str, frames: Iterable[Outgoing]) -> None:
         """Queue frames for all who subscribed to one of their topics."""
         connections = self._connections[feed]
         for outgoing in frames:
@@ -98,13 +107,15 @@ class Floor:
         """Send the heartbeats of all venues; called once a second."""
         now = self.now()
         for feed, protocol in self.protocols.items():
-            self.publish(feed, protocol.beat(now, self._interest[feed]))
+            self.publish(feed, protocol.beat(now + self.clock_offsets.get(feed, 0), self._interest[feed]))
         self.flush()
 
     def enforce(self) -> None:
         """Send due ping frames, and cut who did not subscribe or did not answer in time."""
         now = self.now()
         for connection in self.connections():
+            if connection.is_half_open:
+                continue
             session = connection.session
             deadline = session.deadline_seconds
             if deadline is not None and not session.topics and now - connection.opened > deadline * _SECOND:

@@ -32,6 +32,12 @@ class Market:
         self.spec = spec
         self.recent: deque[tuple[Fill, Side, int]] = deque(maxlen=RECENT)
         """The newest trades, oldest first: fill, aggressor's side, time."""
+        self.clock_offset = 0
+        """ns by which the venue's clock is wrong; what the market publishes bears the wrong time."""
+        self.pauses = 0
+        """Reasons why nothing happens on the market at present; it trades while there is none."""
+        self.outages = 0
+        """Reasons why its trades are lost at the venue itself: their ids are used up, and nobody has them."""
         self._asset = asset
         self._random = random
         self._factor = 10**spec.price_places / USD_PER_QUOTE[spec.quote] * (1.0 + random.gauss(0.0, _BASIS))
@@ -41,7 +47,6 @@ class Market:
         self._next_id = random.randrange(10**8, 10**9) + elapsed
         self._sequence = random.randrange(10**9, 10**10) + 20 * elapsed
         self._last_side = Side.BUY
-        self._traded = False
         fair = asset.value * self._factor
         self._open = self._high = self._low = max(1, round(fair))
         self._volume = self._notional = 0
@@ -60,7 +65,16 @@ class Market:
     @property
     def last_trade_id(self) -> int:
         """The newest trade's id; 0 while there is none."""
-        return self._next_id - 1 if self._traded else 0
+        return self.recent[-1][0].trade_id if self.recent else 0
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next trade gets."""
+        return self._next_id
+
+    def skip_ids(self, count: int) -> None:
+        """Use up ids without a trade."""
+        self._next_id += count
 
     @property
     def sequence(self) -> int:
@@ -68,12 +82,17 @@ class Market:
 
     def trade(
         self, time: int, *, fills: int, side: Side | None = None
-    ) -> tuple[Execution, QuoteChange, BookChange | None]:
-        """Let one order come that makes ``fills`` trades, from ``side`` or from where the price pulls."""
+    ) -> tuple[Execution | None, QuoteChange, BookChange | None]:
+        """Let one order come that makes ``fills`` trades, from ``side`` or from where the price pulls.
+
+        There is no execution where the venue loses it.
+        """
+        if self.outages:
+            self.skip_ids(fills)
+            return None, *self.requote(time)
         fair = self._asset.at(time) * self._factor
         side = self._choose_side(fair) if side is None else side
         self._last_side = side
-        self._traded = True
         random = self._random
         buys = side is Side.BUY
         price = self.ask if buys else self.bid
@@ -92,7 +111,7 @@ class Market:
             usd += price * size * self._unit_usd
         self._high = max(self._high, price)
         self._low = min(self._low, price)
-        execution = Execution(self.spec, time // _MICROSECOND * _MICROSECOND, side, tuple(made))
+        execution = Execution(self.spec, self._stamp(time), side, tuple(made))
         self.recent.extend((fill, side, execution.time) for fill in made)
         self._asset.nudge(math.copysign(1e-6 * math.sqrt(min(usd, 1e7) / 1e4), 1.0 if buys else -1.0))
         if buys and price >= self.ask and fills > 1:
@@ -104,8 +123,8 @@ class Market:
 
     def requote(self, time: int, *, cause: Execution | None = None) -> tuple[QuoteChange, BookChange | None]:
         """Let makers move the quotes to where the price is, or only change their sizes."""
-        time = time // _MICROSECOND * _MICROSECOND
-        self._move_quotes(self._asset.at(time) * self._factor)
+        self._move_quotes(self._asset.at(time // _MICROSECOND * _MICROSECOND) * self._factor)
+        time = self._stamp(time)
         self._resize_quotes()
         self._sequence += 1 + int(self._random.random() * 9)
         self.quote = quote = self._quote(time, cause)
@@ -113,6 +132,10 @@ class Market:
             return quote, None
         bids, asks = self.book.requote(bid=self.bid, bid_size=self.bid_size, ask=self.ask, ask_size=self.ask_size)
         return quote, BookChange(self.spec, time, bids, asks, *self.book.top())
+
+    def _stamp(self, time: int) -> int:
+        """Give the time that the venue's clock shows, in whole microseconds."""
+        return (time + self.clock_offset) // _MICROSECOND * _MICROSECOND
 
     def _quote(self, time: int, cause: Execution | None = None) -> QuoteChange:
         return QuoteChange(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local.exchange.catalogue import FEED_VENUES
+from local.exchange.recorded_tape import RecordedTapes
 from local.exchange.source import Source
 from local.exchange.venues.protocol import EVERYONE, Desk, FeedProtocol, Outgoing, Recorded
 from local.exchange.venues.registry import new_protocol
@@ -79,8 +80,9 @@ class Recording:
 class Player:
     """Plays one recording: starts when someone subscribed, waits while nobody is, skips nothing that was not sent."""
 
-    def __init__(self, recording: Recording, *, speed: float, subscribers: int = 1) -> None:
+    def __init__(self, recording: Recording, tapes: RecordedTapes, *, speed: float, subscribers: int = 1) -> None:
         self.recording = recording
+        self._tapes = tapes
         self.finished = False
         self.played = 0
         self._speed = speed
@@ -165,6 +167,8 @@ class Player:
         desk = floor.protocols[self.recording.feed].desk
         for symbol, _, last in recorded.trades:
             desk.recorded_ids[symbol] = max(last, desk.recorded_ids.get(symbol, 0))
+        if recorded.trades:
+            self._tapes.played(self.recording.feed, outgoing.body)
         if recorded.beat:
             desk.beat_replayed = floor.now()
         self._sent.append((outgoing, recorded, time))
@@ -235,7 +239,8 @@ class ReplaySource(Source):
             If a file cannot be read, or is of no known feed.
         """
         recordings = [Recording(path) for path in paths]
-        self.players = [Player(recording, speed=speed, subscribers=subscribers) for recording in recordings]
+        self.tapes = tapes = RecordedTapes()
+        self.players = [Player(recording, tapes, speed=speed, subscribers=subscribers) for recording in recordings]
         self.desks = {}
         for feed in dict.fromkeys(recording.feed for recording in recordings):
             mine = [recording for recording in recordings if recording.feed == feed]

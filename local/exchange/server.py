@@ -1,19 +1,23 @@
-"""The server: WebSocket paths of the feeds, and the control API."""
+"""The server: WebSocket paths of the feeds, their REST histories, and the control API."""
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from local.exchange.connection import Connection
+from local.exchange.control import Control
+from local.exchange.faults.order import FaultOrder
 from local.exchange.floor import Floor, steady_clock
 from local.exchange.source import Source
 from local.exchange.venues.protocol import Session, UnknownPath
 
 _ENFORCE_SECONDS = 0.25
+_FAULT_SECONDS = 0.01
+_GONE_SECONDS = 0.05
 _DRAIN_SECONDS = 2.0
 _MAX_BURST_TRADES = 100_000
 _MAX_MESSAGE_BYTES = 64 * 1024
@@ -32,11 +36,25 @@ class Exchange:
     """A running exchange over one source; :meth:`start` it, and :meth:`close` it."""
 
     def __init__(
-        self, source: Source, address: Address | None = None, *, clock: Callable[[], int] | None = None
+        self,
+        source: Source,
+        address: Address | None = None,
+        *,
+        clock: Callable[[], int] | None = None,
+        seed: int = 1,
+        faults: Sequence[FaultOrder] = (),
     ) -> None:
-        """Take a source, where to listen, and a clock in ns UTC (default: the steady one)."""
+        """Take a source, where to listen, a clock in ns UTC (default: the steady one), and faults to make.
+
+        Raises
+        ------
+        FaultRefused
+            If a fault cannot be made on this source.
+        """
         self.source = source
-        self.floor = Floor(source, clock or steady_clock())
+        self.floor = Floor(source, clock or steady_clock(), seed=seed)
+        self.floor.faults.order(faults)
+        self._control = Control(source, self.floor)
         self.finished = False
         self.failure: str | None = None
         """What broke the source."""
@@ -61,6 +79,7 @@ class Exchange:
                 web.get("/control/announced", self._announced),
                 web.post("/control/stop", self._stop),
                 web.post("/control/burst", self._burst),
+                *self._control.routes(),
                 web.get("/{feed}", self._connect),
                 web.get("/{feed}/{path:.*}", self._connect),
             ]
@@ -74,6 +93,7 @@ class Exchange:
             asyncio.create_task(_every(1.0, self.floor.beat)),
             asyncio.create_task(_every(_ENFORCE_SECONDS, self.floor.enforce)),
             asyncio.create_task(_every(_ENFORCE_SECONDS / 10, self.floor.flush)),
+            asyncio.create_task(_every(_FAULT_SECONDS, self.floor.faults.tick)),
         ]
         port: int = self._runner.addresses[0][1]
         return port
@@ -120,6 +140,7 @@ class Exchange:
         except Exception as failure:
             self.failure = f"{type(failure).__name__}: {failure}"
             raise
+        self.floor.faults.send_late_frames()
         await asyncio.gather(*(connection.drain(_DRAIN_SECONDS) for connection in self.floor.connections()))
         self.finished = True
 
@@ -132,6 +153,8 @@ class Exchange:
             session = protocol.open("/" + request.match_info.get("path", ""), request.query)
         except UnknownPath as error:
             raise web.HTTPNotFound(text=f"{feed} has no path {error}") from error
+        if self.floor.faults.refuses_connections(feed):
+            raise web.HTTPServiceUnavailable(text="no new connections at present")
         # Pongs are watched here, so aiohttp must not swallow them; compression would cost the frames' bytes.
         socket = web.WebSocketResponse(
             autoping=False, autoclose=False, compress=False, max_msg_size=_MAX_MESSAGE_BYTES, timeout=1.0
@@ -161,7 +184,10 @@ class Exchange:
             message = await socket.receive()
             now = self.floor.now()
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG):
+                await _while_half_open(connection)
                 return
+            if connection.is_half_open:
+                continue
             if connection.received_too_much(now):
                 self.floor.cut_off(connection, "too_many_messages")
                 return
@@ -203,6 +229,12 @@ class Exchange:
         except LookupError as error:
             return web.json_response({"error": str(error.args[0])}, status=404)
         return web.json_response({"symbol": key, "trades": trades, "milliseconds": milliseconds})
+
+
+async def _while_half_open(connection: Connection) -> None:
+    """Leave a client that says goodbye without an answer until it goes, where its socket is half open."""
+    while connection.is_half_open and not connection.is_closing:  # noqa: ASYNC110 - transports set no event
+        await asyncio.sleep(_GONE_SECONDS)
 
 
 async def _every(seconds: float, act: Any) -> None:

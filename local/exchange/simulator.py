@@ -40,8 +40,8 @@ class _Kind(IntEnum):
 class Simulator:
     """All markets, advanced in time by :meth:`step`.
 
-    The events depend on the arguments, on the bursts that were asked for and on nothing else: not
-    on how time is cut into steps.
+    The events depend on the arguments, on the bursts and the faults that were asked for and on
+    nothing else: not on how time is cut into steps.
     """
 
     def __init__(
@@ -93,6 +93,8 @@ class Simulator:
             time, _, kind, key, side = heapq.heappop(schedule)
             if kind is _Kind.QUOTE:
                 self._schedule_next(time, kind, key)
+                if self.markets[key].pauses:
+                    continue
                 quote, book = self.markets[key].requote(time)
                 events.append(quote)
                 if book is not None:
@@ -123,17 +125,19 @@ class Simulator:
             side = main if random.random() < _BURST_SIDE else other
             self._push(start + offset, _Kind.BURST_TRADE, key, side)
 
-    def _order(self, events: list[Event], time: int, kind: _Kind, key: str, side: Side) -> None:
+    def _order(self, events: list[Event], time: int, kind: _Kind, key: str, side: Side | None) -> None:
         random = self._market_random[key]
+        market = self.markets[key]
         if kind is _Kind.BURST_TRADE:
-            made = self.markets[key].trade(time, fills=1, side=side)
+            fills = 1
         else:
             if kind is _Kind.IMMIGRANT:
                 self._schedule_next(time, kind, key)
             for delay in arrivals.children(random):
                 self._push(time + delay, _Kind.CHILD, key)
-            made = self.markets[key].trade(time, fills=arrivals.order_fills(random))
-        events.extend(event for event in made if event is not None)
+            fills, side = arrivals.order_fills(random), None
+        if not market.pauses:
+            events.extend(event for event in market.trade(time, fills=fills, side=side) if event is not None)
 
     def _schedule_next(self, time: int, kind: _Kind, key: str) -> None:
         immigrants, quotes = self._rates[key]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from local.exchange.arrivals import SECOND
 from local.exchange.catalogue import FEED_VENUES
-from local.exchange.events import Event
+from local.exchange.events import Event, Execution
 from local.exchange.simulator import Simulator
+from local.exchange.tape import Tapes
 from local.exchange.venues.protocol import Desk
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ _WARM_UP_TRADES = 10_000
 class Source(ABC):
     """Where the frames come from.
 
-    ``desks`` gives a desk for each feed that the source fills.
+    ``desks`` gives a desk for each feed that the source fills, ``tapes`` the trades made so far.
     """
 
     name: str
     desks: dict[str, Desk]
+    tapes: Tapes
 
     @abstractmethod
     async def run(self, floor: "Floor") -> None:
@@ -66,7 +68,8 @@ class SimulatorSource(Source):
         """Open the markets at ``now`` (ns UTC), with enough past for the snapshots of the first subscribers."""
         warm_up = int(min(_WARM_UP_SECONDS, _WARM_UP_TRADES / rate) * SECOND)
         self._simulator = Simulator(seed, start=now - warm_up, rate=rate, first_burst=warm_up + 10 * SECOND)
-        self._simulator.step(now)
+        self.tapes = Tapes()
+        self._record(self._simulator.step(now))
         self._stopped = asyncio.Event()
         markets = self._simulator.markets.values()
         self.desks = {
@@ -85,9 +88,16 @@ class SimulatorSource(Source):
             # process the market catches up in steps, between which clients can read.
             now = floor.now()
             until = min(now, self.time + _MAX_STEP)
-            self._publish(floor, self._simulator.step(until))
+            events = self._simulator.step(until)
+            self._record(events)
+            self._publish(floor, events)
             floor.flush()
             await asyncio.sleep(TICK_SECONDS if until == now else 0)
+
+    def _record(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Execution):
+                self.tapes.record(event)
 
     @staticmethod
     def _publish(floor: "Floor", events: list[Event]) -> None:

@@ -83,19 +83,24 @@ def book_row(spec: MarketSpec, bids: Levels, asks: Levels, *, crc: int, time: in
     )
 
 
+def status_body(system: str) -> bytes:
+    """Give a ``status`` message; ``system`` is ``online`` or ``maintenance``."""
+    status = {
+        "version": "2.0.10",
+        "system": system,
+        "api_version": "v2",
+        "connection_id": next(_connection_ids),
+        "upcoming_maintenance": [],
+        "emergency": [],
+    }
+    return msgspec.json.encode({"channel": "status", "type": "update", "data": [status]})
+
+
 class KrakenSession(Session):
     """One connection to ``/v2``."""
 
     def greeting(self, now: int) -> list[Outgoing]:
-        status = {
-            "version": "2.0.10",
-            "system": "online",
-            "api_version": "v2",
-            "connection_id": next(_connection_ids),
-            "upcoming_maintenance": [],
-            "emergency": [],
-        }
-        return [Outgoing(msgspec.json.encode({"channel": "status", "type": "update", "data": [status]}))]
+        return [Outgoing(status_body(self.desk.system))]
 
     def receive(self, text: str, now: int) -> list[Outgoing]:
         try:

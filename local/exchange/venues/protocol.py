@@ -34,7 +34,8 @@ class Outgoing:
     topics : as in :attr:`Session.topics`; empty for an answer to one connection
     trades : the trades in it, which count as announced once a socket took the whole frame
     recorded : a frame of a capture, which goes out byte for byte
-    holders : connections that have it queued; ``written`` once one of them sent it whole
+    holders : connections that have it queued; ``written`` once one of them sent it whole, or a
+        fault took care that none will
     """
 
     body: bytes
@@ -72,11 +73,18 @@ class Desk:
     markets : by canonical symbol; None for a symbol of a recording, which has no state to show
     beat_replayed : ns UTC when a recorded heartbeat was sent last
     recorded_ids : newest trade id sent from recordings, by canonical symbol
+    maintenances : reasons why the venue is under maintenance at present
     """
 
     markets: Mapping[str, Market | None]
     beat_replayed: int = 0
     recorded_ids: dict[str, int] = field(default_factory=dict)
+    maintenances: int = 0
+
+    @property
+    def system(self) -> str:
+        """Kraken's word for how the venue is."""
+        return "maintenance" if self.maintenances else "online"
 
     @property
     def is_recorded(self) -> bool:

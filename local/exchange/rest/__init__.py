@@ -1,0 +1,1 @@
+"""The REST histories of the venues."""
