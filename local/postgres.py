@@ -5,6 +5,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tickwire.errors import TickwireError
+
+
+class PostgresFailed(TickwireError):
+    """The server ended by itself."""
+
 
 class LocalPostgres:
     """Starts PostgreSQL 18 from a wheel; only local processes can reach it."""
@@ -28,6 +34,11 @@ class LocalPostgres:
         """Create the cluster where the folder has none, start it and wait until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._server = self._get_server(self._folder, cleanup_mode="stop")
+
+    def check(self) -> None:
+        """Raise PostgresFailed if it was started and has ended."""
+        if self._server is not None and not self._server.get_postmaster_info().is_running():
+            raise PostgresFailed(f"PostgreSQL has ended; its log is {self._server.log}")
 
     def stop(self) -> None:
         """Stop it; its data stay in the folder."""

@@ -168,10 +168,13 @@ class LocalStack:
         return dict(stopped["stats"])
 
     def check(self) -> None:
-        """Raise ChildFailed if a process of the run has died."""
+        """Raise a TickwireError that says why, if a process of the run has died."""
         for child in (self.exchange, self.ingestor):
             if child is not None and child.returncode is not None:
-                raise ChildFailed(f"{child.name} ended with status {child.returncode}:\n{child.log_tail()}")
+                raise ChildFailed(f"the {child.name} ended with status {child.returncode}:\n{child.log_tail()}")
+        self.emulator.check()
+        self.valkey.check()
+        self.postgres.check()
 
     def wait_for_exchange(self, *, seconds: float) -> None:
         """Wait until the exchange has written all that it announced; gives up quietly after a while."""

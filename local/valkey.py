@@ -63,6 +63,11 @@ class LocalValkey:
             self.stop()
             raise
 
+    def check(self) -> None:
+        """Raise ValkeyFailed if it was started and has ended."""
+        if self._process is not None and (status := self._process.poll()) is not None:
+            raise ValkeyFailed(f"Valkey ended with status {status}:\n{self._log_tail()}")
+
     def stop(self) -> None:
         """Stop it; its data stay in the folder."""
         process, self._process = self._process, None
@@ -97,9 +102,11 @@ class LocalValkey:
                 except valkey.ValkeyError as error:
                     ended = self._process is not None and self._process.poll() is not None
                     if ended or time.monotonic() > deadline:
-                        text = "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
-                        raise ValkeyFailed(f"Valkey did not start:\n{text}") from error
+                        raise ValkeyFailed(f"Valkey did not start:\n{self._log_tail()}") from error
                 time.sleep(_POLL_SECONDS)
+
+    def _log_tail(self) -> str:
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
 
 
 def _free_port() -> int:
