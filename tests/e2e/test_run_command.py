@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from .captures import capture_trades
 from .platform import Process, processes, wait_until
 
 TICKWIRE = str(Path(sys.executable).with_name("tickwire"))
@@ -143,6 +144,46 @@ def test_a_run_ends_by_itself_with_a_summary(run_folder: Path, tmp_path: Path) -
         assert 0 < latency["p50"] <= latency["p99"]
     assert all(function["errors"] == function["given_up"] == 0 for function in summary["functions"].values())
     assert summary["quarantined_by_rule"] == summary["rejected_frames_by_reason"] == {}
+    assert_nothing_left(run, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_replay_ends_when_the_recordings_do_and_stores_all_of_them(
+    run_folder: Path, tmp_path: Path, captures: list[Path]
+) -> None:
+    files = [str(path) for path in captures]
+    process = start(run_folder, "--json", "--port", "0", "--replay", *files, "--speed", "0")
+    out, errors = process.communicate(timeout=START_SECONDS)
+
+    assert (process.returncode, errors) == (0, "")
+    summary = json.loads(out)
+    assert summary["trades"]["stored"] == len(capture_trades(captures))
+    assert summary["trades"]["missing"] == summary["trades"]["unaccounted"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("-m ecs_tasks.ingestor", "the ingestor ended with status -9"),
+        ("-m local.exchange", "the exchange ended with status -9"),
+        ("-m ministack", "the emulator ended with status -9"),
+        ("valkey-server 127.0.0.1", "Valkey ended with status -9"),
+        ("bin/postgres -D", "PostgreSQL has ended"),
+    ],
+    ids=["ingestor", "exchange", "emulator", "valkey", "postgres"],
+)
+def test_a_run_of_which_a_part_dies_says_which_and_stops_the_rest(
+    run_folder: Path, tmp_path: Path, command: str, words: str
+) -> None:
+    with running(run_folder, tmp_path, "--json", "--port", "0") as run:
+        (victim,) = [process for process in run.started if command in process.command]
+        os.kill(victim.pid, signal.SIGKILL)
+        out, errors = run.process.communicate(timeout=START_SECONDS)
+
+    assert (run.process.returncode, out) == (1, "")
+    assert errors.startswith(f"tickwire run: {words}")
+    assert "Traceback" not in errors
     assert_nothing_left(run, tmp_path)
 
 
