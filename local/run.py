@@ -136,7 +136,12 @@ def _watch(stack: LocalStack, terminal: Terminal, stopping: _Stopping, *, second
         if seconds is not None and now - started >= seconds:
             return
         stack.check()
-        statistics = fetch(f"{stack.ingestor_url}/stats")
+        try:
+            statistics = fetch(f"{stack.ingestor_url}/stats")
+            finished = stack.exchange_url is not None and fetch(f"{stack.exchange_url}/control/state")["finished"]
+        except OSError:
+            # Busy, which passes, or dead, which the next check tells.
+            continue
         if now - started > _CONNECT_SECONDS:
             for name, feed in statistics["feeds"].items():
                 if not feed["connected"] and name not in told:
@@ -145,7 +150,7 @@ def _watch(stack: LocalStack, terminal: Terminal, stopping: _Stopping, *, second
         trades = sum(symbol["trades"] for symbol in statistics["symbols"].values())
         rate, last_trades, last_at = (trades - last_trades) / (now - last_at), trades, now
         terminal.live(_live_line(stack, trades, rate))
-        if stack.exchange_url is not None and fetch(f"{stack.exchange_url}/control/state")["finished"]:
+        if finished:
             return
 
 
