@@ -239,7 +239,7 @@ _LOCAL = replace(
     max_record_age_seconds=72_000,
     consumers={
         **_aws_consumers(),
-        "lake_writer": ConsumerSettings(batch_size=2000, window_seconds=2, fan_out=False),
+        "lake_writer": ConsumerSettings(batch_size=2000, window_seconds=4, fan_out=False),
         # A laptop may sleep, and what it then shows is not a market that has moved on.
         "broadcaster": ConsumerSettings(batch_size=200, window_seconds=0, fan_out=True),
     },
