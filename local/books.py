@@ -12,13 +12,13 @@ from tickwire.intervals import IntervalSet
 from tickwire.records import Progress
 
 if TYPE_CHECKING:
-    from local.stack import LocalStack
+    from local.stack import LocalPlatform
 
 _MAX_RECORDS = 50_000
 
 
 def close_books(
-    stack: "LocalStack", *, ingested: Mapping[str, Any], announced: Mapping[str, Any] | None
+    stack: "LocalPlatform", *, ingested: Mapping[str, Any], announced: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Compare ingestor, validator, lake, dead letters and exchange; give the summary as JSON types."""
     import psycopg
@@ -125,7 +125,7 @@ def _bars(database: Any) -> dict[str, int]:
     return {f"{seconds}s": count for seconds, count in rows}
 
 
-def _stored(stack: "LocalStack") -> dict[str, tuple[IntervalSet, int]]:
+def _stored(stack: "LocalPlatform") -> dict[str, tuple[IntervalSet, int]]:
     """Read the ids of every trade in the lake; gives them and the number of rows by symbol."""
     ids: dict[str, tuple[IntervalSet, int]] = {}
     for batch in _lake_batches(stack):
@@ -137,7 +137,7 @@ def _stored(stack: "LocalStack") -> dict[str, tuple[IntervalSet, int]]:
     return ids
 
 
-def _lake_batches(stack: "LocalStack") -> Iterator[Any]:
+def _lake_batches(stack: "LocalPlatform") -> Iterator[Any]:
     from pyiceberg.exceptions import NoSuchTableError
 
     from lambdas.lake_committer.lake_table import glue_catalog
@@ -150,7 +150,7 @@ def _lake_batches(stack: "LocalStack") -> Iterator[Any]:
     yield from table.scan(selected_fields=("venue", "symbol", "trade_id")).to_arrow_batch_reader()
 
 
-def _hops(stack: "LocalStack") -> Iterator[tuple[tuple[str, int], ...]]:
+def _hops(stack: "LocalPlatform") -> Iterator[tuple[tuple[str, int], ...]]:
     import boto3
 
     kinesis = boto3.client("kinesis", endpoint_url=stack.emulator.endpoint_url)

@@ -13,7 +13,7 @@ from typing import Any
 from local.accounting import summary_line
 from local.books import close_books
 from local.run_lock import RunLock
-from local.stack import LocalStack, Source, clear, fetch
+from local.stack import LocalPlatform, Source, clear, fetch
 from tickwire.errors import TickwireError
 
 _DRAIN_SECONDS = 120
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     with RunLock(root):
         clear(root / "run")
         terminal.line(f"Tickwire · {source.name}")
-        stack = LocalStack(root / "run", source=source, port=args.port, report=terminal.started, dashboard=dashboard)
+        stack = LocalPlatform(root / "run", source=source, port=args.port, report=terminal.started, dashboard=dashboard)
         stack.start()
         try:
             stopping.starting = False
@@ -127,7 +127,7 @@ def _source(args: argparse.Namespace) -> Source:
     return Source(f"simulated market, seed {args.seed}", arguments)
 
 
-def _watch(stack: LocalStack, terminal: Terminal, stopping: _Stopping, *, seconds: float | None) -> None:
+def _watch(stack: LocalPlatform, terminal: Terminal, stopping: _Stopping, *, seconds: float | None) -> None:
     started = time.monotonic()
     last_trades, last_at = 0, started
     told: set[str] = set()
@@ -154,7 +154,7 @@ def _watch(stack: LocalStack, terminal: Terminal, stopping: _Stopping, *, second
             return
 
 
-def _live_line(stack: LocalStack, trades: int, rate: float) -> str:
+def _live_line(stack: LocalPlatform, trades: int, rate: float) -> str:
     delivered = stack.watcher.delivered
     progress = list(delivered.progress.values())
     recent = sorted(delivered.seconds[-500:])
@@ -168,7 +168,7 @@ def _live_line(stack: LocalStack, trades: int, rate: float) -> str:
     )
 
 
-def _finish(stack: LocalStack, terminal: Terminal) -> dict[str, Any]:
+def _finish(stack: LocalPlatform, terminal: Terminal) -> dict[str, Any]:
     terminal.line("draining: what was received goes through to the end")
     announced = None
     if stack.exchange_url is not None:

@@ -46,7 +46,7 @@ class Source:
     replayed: bool = False
 
 
-class LocalStack:
+class LocalPlatform:
     """The whole platform on this machine; :meth:`start` once, :meth:`stop` always."""
 
     def __init__(self, folder: Path, *, source: Source, port: int, report: Report, dashboard: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import LocalStack, Source
+from local.stack import LocalPlatform, Source
 
 from .platform import Platform
 
@@ -54,7 +54,7 @@ def start_platform(run_folder: Path) -> StartPlatform:
         before = dict(os.environ)
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             del os.environ[name]
-        stack = LocalStack(
+        stack = LocalPlatform(
             run_folder / f"stack-{count}", source=source, port=0, report=lambda name, seconds: None, dashboard=DASHBOARD
         )
         try:

@@ -13,7 +13,7 @@ import pandas as pd
 import psycopg
 
 from local.books import close_books
-from local.stack import LocalStack, fetch
+from local.stack import LocalPlatform, fetch
 
 from .captures import KEY, bars_of
 
@@ -46,7 +46,7 @@ def processes() -> list[Process]:
 class Platform:
     """A started stack, and the books of the ingestors that ran on it."""
 
-    stack: LocalStack
+    stack: LocalPlatform
     received: dict[str, int] = field(default_factory=dict)
     announced: dict[str, Any] = field(default_factory=dict)
     statistics: dict[str, Any] = field(default_factory=dict)
