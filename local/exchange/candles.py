@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from local.exchange.tape import Tape, TapeRow
+from local.exchange.tape import Tape
 from tickwire.columns import Side
 
 SECOND = 1_000_000_000
+_BUY = int(Side.BUY)
 
 
 @dataclass(slots=True)
@@ -24,15 +25,19 @@ class Candle:
     buy_volume: int = 0
     buy_notional: int = 0
 
-    def take(self, row: TapeRow) -> None:
+    def take(self, price: int, size: int, side: int) -> None:
         """Add a trade that comes after those that it has."""
-        self.high, self.low, self.close = max(self.high, row.price), min(self.low, row.price), row.price
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
+        self.close = price
         self.trades += 1
-        self.volume += row.size
-        self.notional += row.price * row.size
-        if row.side is Side.BUY:
-            self.buy_volume += row.size
-            self.buy_notional += row.price * row.size
+        self.volume += size
+        self.notional += price * size
+        if side == _BUY:
+            self.buy_volume += size
+            self.buy_notional += price * size
 
 
 def traded_candles(tape: Tape, interval: int, *, start: int, end: int) -> list[Candle]:
@@ -48,11 +53,13 @@ def traded_candles(tape: Tape, interval: int, *, start: int, end: int) -> list[C
         start = max(start, oldest + 1)
     first = -(-start // step) * step
     candles: list[Candle] = []
-    for row in tape.between(first, -(-end // step) * step):
-        begin = row.time // step * step
-        if not candles or candles[-1].start != begin:
-            candles.append(Candle(begin, row.price, row.price, row.price, row.price))
-        candles[-1].take(row)
+    until = first
+    for price, size, side, time in tape.raw_between(first, -(-end // step) * step):
+        if time >= until:
+            begin = time // step * step
+            until = begin + step
+            candles.append(Candle(begin, price, price, price, price))
+        candles[-1].take(price, size, side)
     return candles
 
 

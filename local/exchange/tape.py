@@ -90,6 +90,16 @@ class Tape:
                 return
             yield row
 
+    def raw_between(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+        """Give price, size, side and time of the same trades, which is several times as fast."""
+        order = self._time_order()
+        first, last = self._place(order, start), self._place(order, end)
+        columns = (self._prices, self._sizes, self._sides, self._times)
+        if order is None:
+            return zip(*(column[first:last] for column in columns), strict=True)
+        chosen = order[first:last]
+        return zip(*([column[place] for place in chosen] for column in columns), strict=True)
+
     def last_before(self, time: int) -> TapeRow | None:
         """Give the last trade before ``time`` (ns UTC)."""
         order = self._time_order()

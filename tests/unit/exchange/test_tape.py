@@ -51,6 +51,7 @@ def test_rows_come_by_time_and_then_by_id_where_a_clock_jumped() -> None:
 
     assert ids(tape.between(0, 100)) == [1, 4, 5, 2, 3]
     assert ids(tape.between(20, 90)) == [4, 5]
+    assert list(tape.raw_between(20, 91)) == [(104, 5, 1, 20), (105, 5, 1, 21), (102, 5, 1, 90), (103, 5, 1, 90)]
     assert tape.oldest_time == 10
     before = tape.last_before(90)
     assert before is not None
