@@ -49,7 +49,7 @@ class Market:
 
     def __init__(self, venue: str, symbol: str, *, seed: int, first_id: int = 1_000) -> None:
         self._venue = venue
-        self._symbol = symbol
+        self.symbol = symbol
         self._random = random.Random(f"{seed}:{symbol}")
         self._next_id = first_id
         self._cents = 10_000
@@ -63,7 +63,7 @@ class Market:
             made.append(
                 Trade(
                     venue=self._venue,
-                    symbol=self._symbol,
+                    symbol=self.symbol,
                     trade_id=self._next_id,
                     price=f"{self._cents // 100}.{self._cents % 100:02}000000",
                     size=f"{self._random.randint(0, 20)}.{self._random.randint(1, 10**8 - 1):08}",

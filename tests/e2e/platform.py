@@ -18,12 +18,12 @@ from local.stack import LocalPlatform, fetch
 from .captures import KEY, bars_of
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
+def wait_until(condition: Callable[[], object], *, seconds: float, what: str, pause: float = 0.05) -> None:
     """Poll a condition until it holds, or fail with what was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 @dataclass(frozen=True, slots=True)

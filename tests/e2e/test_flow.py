@@ -187,7 +187,7 @@ def test_a_validator_killed_in_the_middle_of_batches_changes_nothing(
     markets = [Market("binance-us", symbol, seed=3) for symbol in symbols]
 
     with trading(exchange, "binance-us", markets):
-        kill_in_batches(platform, "validator", times=3, seed=4)
+        kill_in_batches(platform, "validator", times=6, seed=4)
     summary = platform.finish()
 
     assert summary["problems"] == []
