@@ -71,10 +71,11 @@ class Throttled(Exception):
 
 @dataclass(slots=True)
 class MappingStatistics:
-    """What a mapping did so far, over all shards."""
+    """What a mapping did so far, over all shards; ``running`` counts the invocations under way."""
 
     records: int = 0
     invocations: int = 0
+    running: int = 0
     errors: int = 0
     retried_records: int = 0
     given_up: int = 0
@@ -158,12 +159,15 @@ class ShardDelivery:
         event = {"Records": [self._event_record(record) for record in part]}
         while True:
             started = time.monotonic()
+            self._statistics.add(running=1)
             try:
                 error, response = self._invoke(event)
             except Throttled:
                 if self._stopping.wait(0.1):
                     return 0, "stopping", False
                 continue
+            finally:
+                self._statistics.add(running=-1)
             self._statistics.add(invocations=1, seconds_invoking=time.monotonic() - started)
             break
         if error is not None:
