@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tickwire.columns import Side
 from tickwire.decimals import format_fixed
-from tickwire.venues.binance import BinanceFeed
+from tickwire.venues.binance.feed import BinanceFeed
 from tickwire.venues.feed import ParsedFrames, RejectReason
 
 RECEIVED = 1_783_465_157_897_000_000

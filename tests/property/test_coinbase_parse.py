@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tickwire.columns import Side
 from tickwire.decimals import format_fixed
-from tickwire.venues.coinbase import CoinbaseFeed
-from tickwire.venues.coinbase_advanced import CoinbaseAdvancedFeed
+from tickwire.venues.coinbase.feed import CoinbaseFeed
+from tickwire.venues.coinbase_advanced.feed import CoinbaseAdvancedFeed
 from tickwire.venues.feed import Feed, ParsedFrames, RejectReason
 
 RECEIVED = 1_783_465_157_897_000_000

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tickwire.venues.feed import ParsedFrames
-from tickwire.venues.kraken import KrakenFeed
+from tickwire.venues.kraken.feed import KrakenFeed
 
 DEPTH = 10
 

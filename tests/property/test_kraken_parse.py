@@ -12,7 +12,7 @@ from tickwire.capture import read_capture
 from tickwire.columns import QuoteBatch, TradeBatch
 from tickwire.decimals import to_decimal
 from tickwire.venues.feed import ParsedFrames
-from tickwire.venues.kraken import KrakenFeed
+from tickwire.venues.kraken.feed import KrakenFeed
 
 decimals = st.builds(
     lambda whole, fraction: f"{whole}.{fraction}" if fraction else str(whole),

@@ -20,10 +20,10 @@ All of it is pure: cursors give requests and are fed replies. A host sends them,
 """
 
 from abc import ABC, abstractmethod
-from importlib import import_module
 from typing import ClassVar
 
 from tickwire.venues.candles import Candle, CandleCursor, CandlePage
+from tickwire.venues.discovery import declared, load
 from tickwire.venues.fill import Absence, Fill, FillResult, HistoryPage
 from tickwire.venues.history_http import (
     MAX_BODY_BYTES,
@@ -120,14 +120,8 @@ class History(ABC):
             raise ValueError(f"{self.venue} has no candles of {interval} s, only of {have}")
 
 
-HISTORIES = {
-    "binance": "tickwire.venues.binance.history:BinanceHistory",
-    "binance-us": "tickwire.venues.binance.history:BinanceUsHistory",
-    "coinbase": "tickwire.venues.coinbase.history:CoinbaseHistory",
-    "coinbase-advanced": "tickwire.venues.coinbase.history:CoinbaseHistory",
-    "kraken": "tickwire.venues.kraken.history:KrakenHistory",
-}
-"""By the names of the feeds. Both Coinbase feeds share one history and so one budget."""
+HISTORIES = declared("HISTORIES")
+"""Import paths by the names of the feeds. Both Coinbase feeds share one history and so one budget."""
 
 
 def new_history(name: str) -> History:
@@ -140,6 +134,5 @@ def new_history(name: str) -> History:
     """
     if name not in HISTORIES:
         raise KeyError(f"no history {name!r}; there are {', '.join(HISTORIES)}")
-    module, _, cls = HISTORIES[name].partition(":")
-    history: History = getattr(import_module(module), cls)()
+    history: History = load(HISTORIES[name])()
     return history

@@ -1,16 +1,10 @@
 """The feeds by name, loaded when asked for so that importing Tickwire stays fast."""
 
-from importlib import import_module
-
+from tickwire.venues.discovery import declared, load
 from tickwire.venues.feed import Feed
 
-FEEDS = {
-    "binance": "tickwire.venues.binance:BinanceFeed",
-    "binance-us": "tickwire.venues.binance:BinanceUsFeed",
-    "coinbase": "tickwire.venues.coinbase:CoinbaseFeed",
-    "coinbase-advanced": "tickwire.venues.coinbase_advanced:CoinbaseAdvancedFeed",
-    "kraken": "tickwire.venues.kraken:KrakenFeed",
-}
+FEEDS = declared("FEEDS")
+"""Import paths (``module:Class``) by feed, from the venues' own packages; always in the same order."""
 
 
 def new_feed(name: str) -> Feed:
@@ -23,6 +17,5 @@ def new_feed(name: str) -> Feed:
     """
     if name not in FEEDS:
         raise KeyError(f"no feed {name!r}; there are {', '.join(FEEDS)}")
-    module, _, cls = FEEDS[name].partition(":")
-    feed: Feed = getattr(import_module(module), cls)()
+    feed: Feed = load(FEEDS[name])()
     return feed

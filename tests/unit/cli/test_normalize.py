@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tickwire.cli.output import ProgressLine
-from tickwire.venues.binance import BinanceFeed
+from tickwire.venues.binance.feed import BinanceFeed
 from tickwire.venues.feed import ParsedFrames
 
 Tickwire = Callable[..., Any]

@@ -11,7 +11,7 @@ import pytest
 from tickwire.capture import read_capture
 from tickwire.columns import Side, TradeBatch
 from tickwire.decimals import format_fixed
-from tickwire.venues.binance import BinanceFeed, BinanceUsFeed
+from tickwire.venues.binance.feed import BinanceFeed, BinanceUsFeed
 from tickwire.venues.feed import ParsedFrames
 
 SPOT = ["binance_spot_btcusdt_20240808.gz", "binance_spot_ethusdt_20240808.gz", "binance_spot_20260707.ndjson"]

@@ -6,7 +6,7 @@ import pytest
 
 from tickwire.columns import Side
 from tickwire.symbols import Instrument
-from tickwire.venues.binance import BinanceFeed, BinanceUsFeed
+from tickwire.venues.binance.feed import BinanceFeed, BinanceUsFeed
 from tickwire.venues.feed import MAX_FRAME_BYTES, ParsedFrames, RejectReason, VenueStatus
 
 RECEIVED = 1_783_465_156_600_000_000

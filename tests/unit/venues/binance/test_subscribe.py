@@ -7,7 +7,7 @@ import pytest
 
 from tickwire.errors import UnknownSymbol
 from tickwire.symbols import Instrument
-from tickwire.venues.binance import BinanceFeed, BinanceUsFeed
+from tickwire.venues.binance.feed import BinanceFeed, BinanceUsFeed
 from tickwire.venues.binance.symbols import instrument_of, native_symbol
 from tickwire.venues.feed import ParsedFrames, RejectReason
 from tickwire.venues.frames import UnreadableFrame

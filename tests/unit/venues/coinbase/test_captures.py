@@ -12,7 +12,7 @@ import pytest
 from tickwire.capture import read_capture
 from tickwire.columns import Side, TradeBatch
 from tickwire.decimals import format_fixed
-from tickwire.venues.coinbase import CoinbaseFeed
+from tickwire.venues.coinbase.feed import CoinbaseFeed
 from tickwire.venues.feed import ParsedFrames
 
 CAPTURES = ["coinbase_exchange_20260707.ndjson", "cryptofeed/COINBASE.ws.28.0"]

@@ -7,7 +7,7 @@ import pytest
 from tickwire.columns import Side, TradeFlag
 from tickwire.records import Heartbeat
 from tickwire.symbols import Instrument
-from tickwire.venues.coinbase import CoinbaseFeed
+from tickwire.venues.coinbase.feed import CoinbaseFeed
 from tickwire.venues.feed import ParsedFrames, RejectReason, VenueStatus
 
 RECEIVED = 1_788_335_050_200_000_000

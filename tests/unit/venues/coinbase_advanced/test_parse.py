@@ -8,7 +8,7 @@ import pytest
 from tickwire.capture import read_capture
 from tickwire.columns import Side, TradeFlag
 from tickwire.symbols import Instrument
-from tickwire.venues.coinbase_advanced import CoinbaseAdvancedFeed
+from tickwire.venues.coinbase_advanced.feed import CoinbaseAdvancedFeed
 from tickwire.venues.feed import ParsedFrames, RejectReason, VenueStatus
 
 RECEIVED = 1_790_000_000_000_000_000

@@ -4,7 +4,7 @@ import json
 from zlib import crc32
 
 from tickwire.venues.feed import ParsedFrames, RejectReason
-from tickwire.venues.kraken import KrakenFeed
+from tickwire.venues.kraken.feed import KrakenFeed
 
 # Recorded 2026-07-07: a snapshot and the first update, with the checksums that Kraken sent.
 SNAPSHOT = (

@@ -12,7 +12,7 @@ from tickwire.columns import Side
 from tickwire.decimals import to_decimal
 from tickwire.timestamps import format_rfc3339
 from tickwire.venues.feed import ParsedFrames
-from tickwire.venues.kraken import KrakenFeed
+from tickwire.venues.kraken.feed import KrakenFeed
 
 
 @pytest.fixture(scope="module")

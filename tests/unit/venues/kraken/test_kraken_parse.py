@@ -7,7 +7,7 @@ import pytest
 from tickwire.columns import Side, TradeFlag
 from tickwire.symbols import Instrument
 from tickwire.venues.feed import MAX_FRAME_BYTES, ParsedFrames, RejectReason
-from tickwire.venues.kraken import KrakenFeed
+from tickwire.venues.kraken.feed import KrakenFeed
 
 RECEIVED = 1783465205_000_000_000
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tickwire.errors import UnknownSymbol
-from tickwire.venues.kraken import KrakenFeed
+from tickwire.venues.kraken.feed import KrakenFeed
 from tickwire.venues.kraken.subscribe import resubscribe_book_frames
 
 

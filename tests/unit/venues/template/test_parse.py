@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tickwire.columns import Side
 from tickwire.symbols import Instrument
 from tickwire.venues.feed import ParsedFrames, RejectReason
-from tickwire.venues.template import TemplateFeed
+from tickwire.venues.template.feed import TemplateFeed
 
 RECEIVED = 1783465205_600_000_000
 TRADE = (
