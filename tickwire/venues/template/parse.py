@@ -57,7 +57,7 @@ _EXPECTED: dict[str, dict[str, JsonTypes]] = {
 }
 
 # Taken from what the recording shows of prices, not from the documentation alone.
-_SIDES = {"buy": Side.BUY, "sell": Side.SELL}
+SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 
 
 class Parser:
@@ -110,7 +110,7 @@ def _add(message: Trade | Top, receive_time: int, out: ParsedFrames) -> None:
             price=read_fixed(message.price, instrument.price_scale, "price"),
             size=read_fixed(message.size, instrument.size_scale, "size"),
             # An unknown side is a row that breaks the rule ``side``, not an unreadable frame.
-            side=_SIDES.get(message.taker, Side.UNKNOWN),
+            side=SIDES.get(message.taker, Side.UNKNOWN),
             exchange_time=exchange_time,
             receive_time=receive_time,
         )
