@@ -32,6 +32,8 @@ class TradeFlag(IntFlag):
     """Lies outside the robust band of the symbol's recent prices: flagged, never dropped."""
     BACKFILL = 4
     """Fetched from the venue's REST history to fill a gap."""
+    REDRIVEN = 8
+    """Sent again from a dead letter, after a parser or a rule was mended."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,19 @@ from pcodec import ChunkConfig, standalone
 
 from tickwire.columns import QuoteBatch, TradeBatch
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
-from tickwire.records import Bar, Gap, Header, Heartbeat, Notice, Progress, Quarantined, Record
+from tickwire.records import (
+    Bar,
+    Continuity,
+    Finding,
+    Gap,
+    Header,
+    Heartbeat,
+    Notice,
+    Progress,
+    Quarantined,
+    Record,
+    StaleBar,
+)
 from tickwire.symbols import Instrument
 
 MAGIC = b"TKWR"
@@ -57,6 +69,9 @@ class _Head(msgspec.Struct, array_like=True):
     gaps: tuple[Gap, ...]
     progress: tuple[Progress, ...]
     bars: tuple[Bar, ...]
+    findings: tuple[Finding, ...] = ()
+    continuity: tuple[Continuity, ...] = ()
+    stale_bars: tuple[StaleBar, ...] = ()
 
 
 _encode_head = msgspec.msgpack.Encoder().encode
@@ -82,6 +97,9 @@ def encode(record: Record) -> bytes:
             record.gaps,
             record.progress,
             record.bars,
+            record.findings,
+            record.continuity,
+            record.stale_bars,
         )
     )
     body = b"".join((struct.pack("<I", len(head)), head, *trade_blocks, *quote_blocks))
@@ -133,6 +151,9 @@ def decode(data: bytes) -> Record:
         gaps=head.gaps,
         progress=head.progress,
         bars=head.bars,
+        findings=head.findings,
+        continuity=head.continuity,
+        stale_bars=head.stale_bars,
     )
 
 

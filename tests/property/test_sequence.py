@@ -36,9 +36,9 @@ class _Model:
         in_range = self.first and self.first <= trade_id <= self.last
         if not self.first or trade_id > self.last or (in_range and trade_id not in self.accepted):
             return Verdict.NEW
-        if trade_id <= self.last - WINDOW:
-            return Verdict.STALE
-        return Verdict.DUPLICATE if trade_id in self.accepted else Verdict.NEW
+        if trade_id in self.accepted:
+            return Verdict.DUPLICATE
+        return Verdict.STALE if trade_id <= self.last - WINDOW else Verdict.NEW
 
     def missing(self) -> set[int]:
         return set(range(self.first, self.last + 1)) - self.accepted - self.bad if self.first else set()
@@ -79,7 +79,77 @@ def test_gaps_reported_are_what_became_missing_and_still_is(rows):
         before = IntervalSet(sequence.missing.ranges())
         for trade_id, good in rows[start : start + 5]:
             sequence.observe(trade_id, good=good, max_jump=_MAX_JUMP)
-        gaps, tails = sequence.take_gaps(1_000)
+        gaps = [(span.first, span.last) for span in sequence.take_gaps(1_000)]
         assert IntervalSet(gaps) == sequence.missing.difference(before)
         assert sum(last - first + 1 for first, last in gaps) == IntervalSet(gaps).count
-        assert tails == []
+
+
+_IDS_NEAR = st.integers(1, 30)
+_RANGE = st.tuples(_IDS_NEAR, _IDS_NEAR).map(lambda pair: (min(pair), max(pair)))
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("good"), st.tuples(_IDS_NEAR, st.none())),
+        st.tuples(st.just("bad"), st.tuples(_IDS_NEAR, st.none())),
+        st.tuples(st.sampled_from(["absent", "unreadable", "reopen"]), _RANGE),
+    ),
+    max_size=60,
+)
+
+
+@settings(deadline=None)
+@given(_STEPS, st.integers(1, 7))
+def test_admission_and_the_changes_told_are_those_of_plain_sets(steps, size):
+    """Every id is in one of four sets; sinks that apply the changes told record by record get the same ones."""
+    sequence = TradeSequence()
+    accepted, missing, bad, absent = set(), set(), set(), set()
+    ledger = {name: IntervalSet() for name in ("missing", "quarantined", "absent")}
+    for start in range(0, len(steps), size):
+        came = IntervalSet()
+        # The order within a record, as the validator keeps it.
+        kinds = ("reopen", "good bad", "absent", "unreadable")
+        for kind, (first, last) in sorted(
+            steps[start : start + size], key=lambda step: next(n for n, names in enumerate(kinds) if step[0] in names)
+        ):
+            known = accepted | missing | bad | absent
+            if kind in ("good", "bad"):
+                fresh = first not in accepted
+                if known:
+                    missing |= set(range(min(*known, first), max(*known, first))) - known - {first}
+                if fresh:
+                    for ids in (missing, bad, absent):
+                        ids.discard(first)
+                    (accepted if kind == "good" else bad).add(first)
+                    if kind == "good":
+                        came.add(first, first)
+                verdict = sequence.observe(first, good=kind == "good", max_jump=_MAX_JUMP)
+                assert (verdict is Verdict.NEW) == fresh
+            else:
+                source = accepted if kind == "reopen" else missing
+                moved = {value for value in source if first <= value <= last}
+                source -= moved
+                {"reopen": missing, "absent": absent, "unreadable": bad}[kind].update(moved)
+                act = {
+                    "reopen": sequence.reopen,
+                    "absent": sequence.confirm_absent,
+                    "unreadable": sequence.confirm_unreadable,
+                }[kind]
+                assert _values(act(first, last)) == moved
+        changes = sequence.take_changes()
+        ledger["missing"] = (
+            ledger["missing"].union(changes.opened).difference(came.union(changes.quarantined).union(changes.absent))
+        )
+        ledger["absent"] = ledger["absent"].difference(came.union(changes.quarantined)).union(changes.absent)
+        ledger["quarantined"] = ledger["quarantined"].union(changes.quarantined).difference(came)
+        for name, ids, kept in (
+            ("missing", missing, sequence.missing),
+            ("quarantined", bad, sequence.quarantined_ids),
+            ("absent", absent, sequence.absent),
+        ):
+            assert _values(kept.ranges()) == ids
+            assert ledger[name] == kept
+        assert sequence.accepted == len(accepted)
+        assert all(sequence.missing.within(span.first, span.last) for span in sequence.take_gaps(1_000))
+
+
+def _values(ranges) -> set[int]:
+    return {value for first, last in ranges for value in range(first, last + 1)}

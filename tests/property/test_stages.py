@@ -1,12 +1,15 @@
 """Both stages together: batch boundaries, retries and saved states change nothing."""
 
+from collections import Counter
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickwire.columns import QuoteBatch, TradeBatch
 from tickwire.envelope import decode, encode
-from tickwire.records import Header, Heartbeat, Record, RecordKind
+from tickwire.intervals import IntervalSet
+from tickwire.records import Finding, FindingKind, Header, Heartbeat, Record, RecordKind
 from tickwire.stages.signals import SignalsSettings, SignalsStage
 from tickwire.stages.validator import ValidatorSettings, ValidatorStage
 from tickwire.symbols import Instrument
@@ -34,6 +37,13 @@ _HEARTBEAT = st.builds(
     exchange_time=st.integers(NOW, NOW + 30 * SECOND),
     receive_time=st.just(NOW),
 )
+_FINDING = st.builds(
+    lambda symbol, first, more, kind: Finding("coinbase", symbol, first, first + more, kind, "a page", NOW),
+    st.sampled_from(["BTC-USD", "ETH-USD"]),
+    st.integers(1, 40),
+    st.integers(0, 9),
+    st.sampled_from(FindingKind),
+)
 _QUOTE = st.tuples(st.integers(0, 1), *[st.integers(1, 5)] * 4, st.integers(0, 9), *[st.integers(1, 9)] * 2)
 
 
@@ -42,12 +52,13 @@ def _batch(cls, rows):
     return cls(INSTRUMENTS, *(matrix[:, k].astype(dtype) for k, dtype in enumerate(cls.COLUMNS.values())))
 
 
-def _raw(rows=(), quotes=(), heartbeats=(), created=NOW) -> Record:
+def _raw(rows=(), quotes=(), heartbeats=(), findings=(), created=NOW) -> Record:
     return Record(
         header=Header(RecordKind.RAW, 3, created=created),
         trades=_batch(TradeBatch, rows),
         quotes=_batch(QuoteBatch, quotes),
         heartbeats=tuple(heartbeats),
+        findings=tuple(findings),
     )
 
 
@@ -57,6 +68,7 @@ _RECORDS = st.lists(
         rows=st.lists(_ROW, max_size=10),
         quotes=st.lists(_QUOTE, max_size=3),
         heartbeats=st.lists(_HEARTBEAT, max_size=2),
+        findings=st.lists(_FINDING, max_size=2),
         created=st.integers(NOW, NOW + 10 * SECOND),
     ),
     max_size=8,
@@ -147,5 +159,32 @@ def test_progress_always_adds_up(records):
     for source, record in enumerate(records, 1):
         output = stage.process(state, record, source).record
         for p in output.progress if output is not None else ():
-            assert p.last_id - p.first_id + 1 == p.accepted + p.missing + p.quarantined_ids
+            assert p.last_id - p.first_id + 1 == p.accepted + p.missing + p.quarantined_ids + p.absent
             assert sum(last - first + 1 for first, last in p.missing_ranges) <= p.missing
+
+
+@settings(deadline=None)
+@given(_RECORDS)
+def test_sinks_that_apply_the_changes_of_each_record_hold_the_exact_sets(records):
+    """As :class:`tickwire.records.Progress` tells them to; the state has the truth."""
+    stage = ValidatorStage(ValidatorSettings())
+    state = stage.new_state()
+    sinks: dict[tuple[str, str], tuple[IntervalSet, IntervalSet, IntervalSet]] = {}
+    hours: Counter[tuple[str, str]] = Counter()
+    for source, record in enumerate(records, 1):
+        output = stage.process(state, record, source).record
+        for p in output.progress if output is not None else ():
+            missing, absent, quarantined = sinks.get((p.venue, p.symbol), (IntervalSet(),) * 3)
+            accepted, bad, none = (IntervalSet(r) for r in (p.accepted_ids, p.quarantined_now, p.absent_now))
+            sinks[p.venue, p.symbol] = (
+                missing.union(IntervalSet(p.opened)).difference(accepted).difference(bad).difference(none),
+                absent.difference(accepted).difference(bad).union(none),
+                quarantined.union(bad).difference(accepted),
+            )
+            assert sum(hour[1] for hour in p.hours) == accepted.count
+            hours[p.venue, p.symbol] += accepted.count
+    for key, symbol in state.symbols.items():
+        s = symbol.sequence
+        if not s.empty:
+            assert sinks[key] == (s.missing, s.absent, s.quarantined_ids)
+            assert hours[key] >= s.accepted

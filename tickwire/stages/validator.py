@@ -11,7 +11,8 @@ import numpy as np
 
 from tickwire.columns import QuoteBatch, TradeBatch, TradeFlag
 from tickwire.decimals import format_fixed
-from tickwire.records import Gap, Heartbeat, Progress, Quarantined, Record, RecordKind
+from tickwire.records import Heartbeat, Quarantined, Record, RecordKind
+from tickwire.stages.continuity_tally import ContinuityTally
 from tickwire.stages.stage import Stage, StageOutput
 from tickwire.symbols import Instrument
 from tickwire.validation.price_band import BandSettings, PriceBand
@@ -20,9 +21,6 @@ from tickwire.validation.sequence import TradeSequence, Verdict
 from tickwire.validation.state import SymbolState, ValidatorState, dump_state, load_state
 
 _SECOND = 1_000_000_000
-_MISSING_RANGES = 64
-MAX_GAPS = 1_000
-"""Gaps in one record; the rest follow in the next ones, so that a record stays below its size limit."""
 _QUOTE_RESET = 10 * _SECOND
 """An update id that fell while time went on by this much is a venue's new count, not an old quote."""
 _VERDICT_RULES = {Verdict.STALE: Rule.STALE_ID, Verdict.JUMP: Rule.ID_JUMP}
@@ -86,20 +84,15 @@ class ValidatorStage(Stage[ValidatorState]):
         if source <= state.source:
             return StageOutput(None, repeat=True)
         state.source = source
+        tally = ContinuityTally()
+        # Before the trades, so that one of a reopened id in the same record is admitted.
+        tally.reopen(state, record.findings)
         trades, rules = self._trades(state, record.trades)
         quarantined = _quarantine(record, rules, source)
-        touched = {_key(record.trades.instruments[i]) for i in np.unique(record.trades.instrument).tolist()}
-        touched |= self._heartbeats(state, record.heartbeats)
-        gaps: list[Gap] = []
-        progress: list[Progress] = []
-        for venue, symbol in sorted(touched & state.symbols.keys()):
-            sequence = state.symbols[venue, symbol].sequence
-            jumps, tails = sequence.take_gaps(MAX_GAPS - len(gaps))
-            sequence.forget()
-            for cause, ranges in (("id_jump", jumps), ("heartbeat", tails)):
-                gaps += [Gap(venue, symbol, *span, cause, record.header.created) for span in ranges]
-            if not sequence.empty or sequence.quarantined:
-                progress.append(_progress(venue, symbol, sequence, record.header.created))
+        tally.touched |= {_key(record.trades.instruments[i]) for i in np.unique(record.trades.instrument).tolist()}
+        tally.touched |= self._heartbeats(state, record.heartbeats)
+        tally.confirm(state, record.findings)
+        gaps, progress = tally.close(state, trades, record.header.created)
         output = Record(
             header=msgspec.structs.replace(
                 record.header, kind=RecordKind.CLEAN, counter=state.counter + 1, source=str(source)
@@ -108,10 +101,13 @@ class ValidatorStage(Stage[ValidatorState]):
             quotes=self._quotes(state, record.quotes),
             notices=record.notices,
             quarantined=tuple(quarantined[: self._settings.quarantined_sample]),
-            gaps=tuple(gaps),
-            progress=tuple(progress),
+            gaps=gaps,
+            progress=progress,
+            bars=record.bars,
+            findings=tuple(tally.findings),
         )
-        if not (len(output.trades) or len(output.quotes) or output.notices or quarantined or gaps or progress):
+        parts = (trades, output.quotes, output.notices, quarantined, gaps, progress, output.bars, output.findings)
+        if not any(len(part) for part in parts):
             return StageOutput(None)
         state.counter += 1
         duplicates = len(record.trades) - len(trades) - len(quarantined)
@@ -188,13 +184,13 @@ def _admit(
     """
     accepted: list[int] = []
     anomalous: list[int] = []
-    trade_ids, prices = batch.trade_id[rows].tolist(), batch.price[rows].tolist()
-    for row, trade_id, price in zip(rows, trade_ids, prices, strict=True):
+    columns = (batch.trade_id[rows].tolist(), batch.price[rows].tolist(), batch.exchange_time[rows].tolist())
+    for row, trade_id, price, time in zip(rows, *columns, strict=True):
         rule = rules[row]
         if rule is Rule.TRADE_ID:
             sequence.quarantined += 1
             continue
-        verdict = sequence.observe(trade_id, good=rule is None, max_jump=settings.max_id_jump)
+        verdict = sequence.observe(trade_id, good=rule is None, max_jump=settings.max_id_jump, time=time)
         if rule is not None:
             continue
         if verdict is Verdict.NEW:
@@ -242,19 +238,3 @@ def _quarantine(record: Record, rules: list[Rule | None], source: int) -> list[Q
             )
         )
     return result
-
-
-def _progress(venue: str, symbol: str, sequence: TradeSequence, time: int) -> Progress:
-    return Progress(
-        venue=venue,
-        symbol=symbol,
-        first_id=sequence.first_id,
-        last_id=sequence.last_id,
-        accepted=sequence.accepted,
-        duplicates=sequence.duplicates,
-        quarantined=sequence.quarantined,
-        quarantined_ids=sequence.quarantined_ids_count,
-        missing=sequence.missing_count,
-        missing_ranges=tuple(sequence.missing.oldest(_MISSING_RANGES)),
-        time=time,
-    )

@@ -38,7 +38,7 @@ MAX_SIZE = 10**18
 """Units: 10**10 coins at scale 8. Nine such trades still fit the int64 volume of a bar."""
 _MAX_TIME = 2**62
 """ns UTC, the year 2116; times below it can be subtracted without leaving int64."""
-_HISTORY = TradeFlag.SNAPSHOT | TradeFlag.BACKFILL
+_HISTORY = TradeFlag.SNAPSHOT | TradeFlag.BACKFILL | TradeFlag.REDRIVEN
 _ROW_RULES = (Rule.SYMBOL, Rule.TRADE_ID, Rule.PRICE, Rule.SIZE, Rule.SIDE, Rule.TIME)
 
 
@@ -49,7 +49,7 @@ def broken_rules(batch: TradeBatch, *, known: npt.NDArray[np.bool_], max_age: in
     ``max_age``, ``max_ahead`` : ns that the exchange time may lie before and after the receive
     time. A receive clock 1.3 s behind the exchange's is ordinary, so ``max_ahead`` must be well
     above that. Where the receive time is 0 (unknown), only the exchange time itself is judged. A row of a
-    venue's history (a snapshot, a backfill) may be as old as it likes: of a quiet pair, the last 50
+    venue's history (a snapshot, a backfill) or of a dead letter may be as old as it likes: of a quiet pair, the last 50
     trades reach back days.
     """
     if not len(batch):

@@ -1,25 +1,27 @@
 """The ids of one symbol's trades: what is new, what is a repeat, what is missing.
 
 Trade ids are contiguous per symbol on every feed, so the ids between the lowest and the highest
-seen are all accounted for, each exactly once: accepted, missing, or known only from a quarantined
-row. Only the last two are stored, as intervals; what is in neither was accepted. So de-duplication
-is exact, and a symbol without trouble costs a few bytes.
+seen are all accounted for, each exactly once: accepted, missing, known only from a quarantined row,
+or *absent*: not even the venue has them. All but the first are stored, as intervals; what is in none
+of them was accepted. So de-duplication is exact, and a symbol without trouble costs a few bytes.
 
 * A later id makes the ids that it skipped missing.
-* A missing id, and one known only from a quarantined row, is admitted however old it is.
-* Any other id of the last :data:`WINDOW` ids is a duplicate; any other older one is *stale*: it goes to
-  quarantine, never through and never silently away.
-* The first id seen starts the range. A lower one within the window extends it downwards (a
-  snapshot sent newest first, trades out of order at the start), and the ids between become
-  missing; a lower one behind the window is stale.
+* An id that is missing, absent, or known only from a quarantined row is admitted however old it is.
+* Any other id of the range is a duplicate, however old it is.
+* The first id seen starts the range. A lower one within the window of :data:`WINDOW` ids extends it
+  downwards (a snapshot sent newest first, trades out of order at the start), and the ids between
+  become missing; a lower one behind the window is *stale*: it goes to quarantine, never through and
+  never silently away. So does an old id of which it had to be forgotten what it was.
 * An id more than ``max_jump`` ahead is not believed: it goes to quarantine. When
   :data:`CONFIRMATIONS` different such ids came, each within ``max_jump`` of the one before, and no nearer
   id advanced the range meanwhile, the jump is real (a long outage): the last of them is admitted,
   the ones before it are known from quarantine, everything between is missing.
 """
 
+from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import islice
 
 from tickwire.intervals import IntervalSet
 
@@ -27,8 +29,12 @@ WINDOW = 65_536
 CONFIRMATIONS = 3
 HEARTBEAT_GRACE = 1_000_000_000
 """ns of exchange time that trades named by a heartbeat have to arrive, before they are missing."""
+CAUSES = ("id_jump", "heartbeat", "reopened")
+"""Why ids became missing, in the order in which gaps are told."""
+MAX_SPANS = 64
+"""Of the ids still missing, so many spans keep their own times; the oldest beyond that share theirs."""
 MAX_OLD_RANGES = 4_096
-"""Ranges behind the window that are remembered, of missing and of quarantined ids each.
+"""Ranges behind the window that are remembered, of missing, quarantined and absent ids each.
 
 Beyond that, the oldest are only counted: they can no longer be told from stale ids. This bounds
 the state of a symbol whose feed loses trades without end.
@@ -45,37 +51,75 @@ class Verdict(IntEnum):
 
 
 @dataclass(slots=True)
+class Changes:
+    """What became of ids since the changes were last taken; see :class:`tickwire.records.Progress`."""
+
+    opened: IntervalSet = field(default_factory=IntervalSet)
+    quarantined: IntervalSet = field(default_factory=IntervalSet)
+    absent: IntervalSet = field(default_factory=IntervalSet)
+
+    def __bool__(self) -> bool:
+        return bool(self.opened or self.quarantined or self.absent)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Ids ``first`` to ``last`` that became missing together, some of which still are.
+
+    ``after_time`` and ``before_time`` are the exchange times (ns UTC, 0 unknown) between which they
+    must lie.
+    """
+
+    first: int
+    last: int
+    cause: str
+    after_time: int
+    before_time: int
+
+
+@dataclass(slots=True)
 class TradeSequence:
     """The ids of one (venue, symbol).
 
-    ``last_id - first_id + 1 == accepted + missing_count + quarantined_ids_count`` always holds;
-    ``first_id`` 0 and ``last_id`` -1 mean that none was seen.
+    ``last_id - first_id + 1 == accepted + missing_count + quarantined_ids_count + absent_count``
+    always holds; ``first_id`` 0 and ``last_id`` -1 mean that none was seen.
 
     Attributes
     ----------
-    missing : ids in the range that were neither accepted nor quarantined
+    missing : ids in the range that were neither accepted nor quarantined, and that the venue may have
     quarantined_ids : ids in the range that are known only from quarantined rows
-    accepted, duplicates, quarantined : rows, in total
-    forgotten_missing, forgotten_quarantined : ids counted but no longer remembered one by one
+    absent : ids in the range that the venue itself does not have
+    accepted, duplicates, quarantined : rows, in total; of ``accepted``, less what was reopened
+    forgotten_missing, forgotten_quarantined, forgotten_absent : ids counted but no longer remembered
+        one by one, none of them above ``forgotten_until``
     far_ids : ids too far ahead that wait for others to confirm them
     tail_id, tail_time : a heartbeat's last trade id beyond ``last_id``, and when it was shown (ns)
-    gaps, tail_gaps : ranges that became missing and were not yet taken by :meth:`take_gaps`
+    last_time : exchange time of the good row that set ``last_id``, ns; 0 where none did
+    spans : of the missing ids, by rising ``first``: which became missing together, and when
+    unreported : by the cause of :class:`~tickwire.records.Gap`, ids that became missing and were not
+        yet taken by :meth:`take_gaps`
+    changes : since :meth:`take_changes`; no part of the state between records
     """
 
     first_id: int = 0
     last_id: int = -1
     missing: IntervalSet = field(default_factory=IntervalSet)
     quarantined_ids: IntervalSet = field(default_factory=IntervalSet)
+    absent: IntervalSet = field(default_factory=IntervalSet)
     accepted: int = 0
     duplicates: int = 0
     quarantined: int = 0
     forgotten_missing: int = 0
     forgotten_quarantined: int = 0
+    forgotten_absent: int = 0
+    forgotten_until: int = 0
     far_ids: list[int] = field(default_factory=list)
     tail_id: int = 0
     tail_time: int = 0
-    gaps: IntervalSet = field(default_factory=IntervalSet)
-    tail_gaps: IntervalSet = field(default_factory=IntervalSet)
+    last_time: int = 0
+    spans: list[Span] = field(default_factory=list)
+    unreported: dict[str, IntervalSet] = field(default_factory=lambda: {cause: IntervalSet() for cause in CAUSES})
+    changes: Changes = field(default_factory=Changes, compare=False)
 
     @property
     def empty(self) -> bool:
@@ -92,19 +136,26 @@ class TradeSequence:
         """How many ids of the range are known only from quarantined rows."""
         return self.quarantined_ids.count + self.forgotten_quarantined
 
-    def observe(self, trade_id: int, *, good: bool, max_jump: int) -> Verdict:
-        """Take in a positive id; ``good`` says whether its row kept the rules.
+    @property
+    def absent_count(self) -> int:
+        """How many ids of the range the venue itself does not have."""
+        return self.absent.count + self.forgotten_absent
+
+    def observe(self, trade_id: int, *, good: bool, max_jump: int, time: int = 0) -> Verdict:
+        """Take in a positive id; ``good`` says whether its row kept the rules, ``time`` its exchange time.
 
         Only a good row with a new id is accepted. A row that broke a rule accounts for its id
         (as quarantined) unless the id is a repeat, stale, or too far ahead.
         """
-        verdict = self._place(trade_id, good=good, max_jump=max_jump)
+        verdict = self._place(trade_id, good=good, max_jump=max_jump, time=time)
         if not good or verdict is Verdict.STALE or verdict is Verdict.JUMP:
             self.quarantined += 1
             if verdict is Verdict.NEW:
-                self.quarantined_ids.add(trade_id, trade_id)
+                self._quarantine(trade_id)
         elif verdict is Verdict.NEW:
             self.accepted += 1
+            if trade_id == self.last_id:
+                self.last_time = time
         else:
             self.duplicates += 1
         return verdict
@@ -120,40 +171,93 @@ class TradeSequence:
         if self.last_id < self.tail_id <= last_trade_id <= self.tail_id + max_jump and time >= self.tail_time:
             if time - self.tail_time < HEARTBEAT_GRACE:
                 return
-            self._skip_to(self.tail_id + 1, self.tail_gaps)
+            self._open(self.last_id + 1, self.tail_id, "heartbeat", self.last_time, self.tail_time)
             self.last_id = self.tail_id
             self.far_ids.clear()
         self.tail_id, self.tail_time = (last_trade_id, time) if last_trade_id > self.last_id else (0, 0)
 
-    def take_gaps(self, limit: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Give the ranges that became missing since they were last taken and still are.
+    def reopen(self, first: int, last: int, *, after_time: int = 0) -> list[tuple[int, int]]:
+        """Make the accepted ids among ``first`` to ``last`` missing again; give those, as ranges.
 
-        First those that a later id showed, then those that a heartbeat showed; together at most
-        ``limit``, the others stay for the next call.
+        ``after_time`` is the exchange time of a trade before them, ns, or 0.
         """
-        gaps, tail_gaps = (
-            [still for opened in ranges.ranges() for still in self.missing.within(*opened)]
-            for ranges in (self.gaps, self.tail_gaps)
-        )
-        tail_limit = max(0, limit - len(gaps))
-        self.gaps, self.tail_gaps = IntervalSet(gaps[limit:]), IntervalSet(tail_gaps[tail_limit:])
-        return gaps[:limit], tail_gaps[:tail_limit]
+        low, high = max(first, self.first_id, self.forgotten_until + 1), min(last, self.last_id)
+        if low > high:
+            return []
+        accepted = IntervalSet([(low, high)])
+        for other in (self.missing, self.quarantined_ids, self.absent):
+            for span in other.within(low, high):
+                accepted.remove(*span)
+        self.accepted -= accepted.count
+        ranges = list(accepted.ranges())
+        for span in ranges:
+            self._open(*span, "reopened", after_time, 0)
+        return ranges
+
+    def confirm_absent(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Take in that the venue has none of ``first`` to ``last``; give those that were missing."""
+        ranges = self.missing.within(first, last)
+        for span in ranges:
+            self.missing.remove(*span)
+            self.absent.add(*span)
+            self.changes.absent.add(*span)
+        return ranges
+
+    def confirm_unreadable(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Take in that ids ``first`` to ``last`` are known only from dead letters; give those that were missing."""
+        ranges = self.missing.within(first, last)
+        for span in ranges:
+            self.missing.remove(*span)
+            self.quarantined_ids.add(*span)
+            self.changes.quarantined.add(*span)
+        return ranges
+
+    def time_before(self, trade_id: int) -> int | None:
+        """Give the exchange time (ns) of a trade before a missing id, if that is known."""
+        index = bisect_right(self.spans, trade_id, key=lambda span: span.first) - 1
+        for span in reversed(self.spans[: index + 1]):
+            if span.after_time:
+                return span.after_time
+        return None
+
+    def take_gaps(self, limit: int) -> list[Span]:
+        """Give what became missing since it was last taken and still is, at most ``limit`` ranges.
+
+        The others stay for the next call.
+        """
+        taken: list[Span] = []
+        for cause, opened in self.unreported.items():
+            still = [part for span in opened.ranges() for part in self.missing.within(*span)]
+            room = max(0, limit - len(taken))
+            self.unreported[cause] = IntervalSet(still[room:])
+            taken += [self._span_of(first, last, cause) for first, last in still[:room]]
+        return taken
+
+    def take_changes(self) -> Changes:
+        """Give what became of ids since it was last taken."""
+        changes, self.changes = self.changes, Changes()
+        return changes
 
     def forget(self) -> None:
         """Keep what is remembered behind the window within :data:`MAX_OLD_RANGES`."""
         bound = self.last_id - WINDOW + 1
-        self.forgotten_missing += _forget(self.missing, bound)
-        self.forgotten_quarantined += _forget(self.quarantined_ids, bound)
+        self.forgotten_missing += self._forget(self.missing, bound)
+        self.forgotten_quarantined += self._forget(self.quarantined_ids, bound)
+        self.forgotten_absent += self._forget(self.absent, bound)
+        if self.spans:
+            spans = [span for span in self.spans if self.missing.within(span.first, span.last)]
+            surplus = len(spans) - MAX_SPANS
+            self.spans = [_join(spans[: surplus + 1]), *spans[surplus + 1 :]] if surplus > 0 else spans
 
-    def _place(self, trade_id: int, *, good: bool, max_jump: int) -> Verdict:
+    def _place(self, trade_id: int, *, good: bool, max_jump: int, time: int) -> Verdict:
         last = self.last_id
         if trade_id > last:
             if last < self.first_id:
                 self.first_id = trade_id
             elif trade_id - last > max_jump:
-                return self._far(trade_id, max_jump) if good else Verdict.JUMP
+                return self._far(trade_id, max_jump, time) if good else Verdict.JUMP
             elif trade_id > last + 1:
-                self._skip_to(trade_id, self.gaps)
+                self._open(last + 1, trade_id - 1, "id_jump", self.last_time, time)
             self.last_id = trade_id
             self.far_ids.clear()
             return Verdict.NEW
@@ -164,16 +268,19 @@ class TradeSequence:
             if good:
                 self.quarantined_ids.remove(trade_id, trade_id)
             return Verdict.NEW
-        if trade_id <= last - WINDOW:
+        if self.absent and trade_id in self.absent:
+            self.absent.remove(trade_id, trade_id)
+            return Verdict.NEW
+        if trade_id <= last - WINDOW and (trade_id < self.first_id or trade_id <= self.forgotten_until):
             return Verdict.STALE
         if trade_id >= self.first_id:
             return Verdict.DUPLICATE
         if trade_id < self.first_id - 1:
-            self._open(trade_id + 1, self.first_id - 1, self.gaps)
+            self._open(trade_id + 1, self.first_id - 1, "id_jump", time, self.last_time)
         self.first_id = trade_id
         return Verdict.NEW
 
-    def _far(self, trade_id: int, max_jump: int) -> Verdict:
+    def _far(self, trade_id: int, max_jump: int, time: int) -> Verdict:
         far = self.far_ids
         if trade_id in far:
             return Verdict.JUMP
@@ -183,23 +290,45 @@ class TradeSequence:
         if len(far) < CONFIRMATIONS:
             return Verdict.JUMP
         newest = max(far)
-        self._skip_to(newest + 1, self.gaps)
+        self._open(self.last_id + 1, newest, "id_jump", self.last_time, time)
         self.last_id = newest
         for confirmed in far:
             self.missing.remove(confirmed, confirmed)
             if confirmed != trade_id:
-                self.quarantined_ids.add(confirmed, confirmed)
+                self._quarantine(confirmed)
         far.clear()
         return Verdict.NEW
 
-    def _skip_to(self, trade_id: int, gaps: IntervalSet) -> None:
-        self._open(self.last_id + 1, trade_id - 1, gaps)
+    def _quarantine(self, trade_id: int) -> None:
+        self.quarantined_ids.add(trade_id, trade_id)
+        self.changes.quarantined.add(trade_id, trade_id)
 
-    def _open(self, first: int, last: int, gaps: IntervalSet) -> None:
+    def _open(self, first: int, last: int, cause: str, after_time: int, before_time: int) -> None:
         self.missing.add(first, last)
-        gaps.add(first, last)
+        self.changes.opened.add(first, last)
+        self.unreported[cause].add(first, last)
+        insort(self.spans, Span(first, last, cause, after_time, before_time), key=lambda span: span.first)
+
+    def _span_of(self, first: int, last: int, cause: str) -> Span:
+        """Give ``first`` to ``last`` with the times of the spans that they lie in."""
+        index = max(0, bisect_right(self.spans, first, key=lambda span: span.first) - 1)
+        within = []
+        for span in islice(self.spans, index, None):
+            if span.first > last:
+                break
+            if span.last >= first:
+                within.append(span)
+        after = within[0].after_time if within else 0
+        return Span(first, last, cause, after, max((span.before_time for span in within), default=0))
+
+    def _forget(self, ids: IntervalSet, bound: int) -> int:
+        surplus = ids.ranges_below(bound) - MAX_OLD_RANGES if ids.range_count() > MAX_OLD_RANGES else 0
+        if surplus <= 0:
+            return 0
+        self.forgotten_until = max(self.forgotten_until, ids.oldest(surplus)[-1][1])
+        return ids.remove_oldest(surplus)
 
 
-def _forget(ids: IntervalSet, bound: int) -> int:
-    surplus = ids.ranges_below(bound) - MAX_OLD_RANGES if ids.range_count() > MAX_OLD_RANGES else 0
-    return ids.remove_oldest(surplus) if surplus > 0 else 0
+def _join(spans: list[Span]) -> Span:
+    last, before_time = max(span.last for span in spans), max(span.before_time for span in spans)
+    return Span(spans[0].first, last, spans[0].cause, spans[0].after_time, before_time)

@@ -15,9 +15,9 @@ import msgspec
 from tickwire.errors import UnreadableState
 from tickwire.intervals import IntervalSet
 from tickwire.validation.price_band import PriceBand
-from tickwire.validation.sequence import TradeSequence
+from tickwire.validation.sequence import CAUSES, Span, TradeSequence
 
-_VERSION = 1
+_VERSION = 2
 _DEFLATE_FROM = 256
 """Shorter sets are kept plain: deflating them would make them longer."""
 
@@ -55,13 +55,19 @@ class _Symbol(msgspec.Struct, array_like=True):
     last_id: int
     missing: bytes
     quarantined_ids: bytes
-    # accepted, duplicates, quarantined, forgotten missing, forgotten quarantined
-    counts: tuple[int, int, int, int, int]
+    absent: bytes
+    # accepted, duplicates, quarantined
+    rows: tuple[int, int, int]
+    # missing, quarantined, absent, highest id of them
+    forgotten: tuple[int, int, int, int]
     far_ids: list[int]
     # id, time
     tail: tuple[int, int]
-    # Ranges not yet reported: shown by a later id, shown by a heartbeat.
-    gaps: tuple[bytes, bytes]
+    last_time: int
+    # first, last, place in CAUSES, after time, before time
+    spans: list[tuple[int, int, int, int, int]]
+    # Ranges not yet reported, in the order of CAUSES.
+    unreported: list[bytes]
     # The first price, then differences.
     recent_prices: list[int]
     # fresh, low, high
@@ -101,7 +107,7 @@ def load_state(data: bytes) -> ValidatorState:
         partition = _decode(memoryview(data)[1:])
         symbols = {(item.venue, item.symbol): _load_symbol(item) for item in partition.symbols}
         return ValidatorState(partition.counter, int(partition.source), symbols)
-    except (msgspec.MsgspecError, ValueError, zlib_error) as error:
+    except (msgspec.MsgspecError, ValueError, IndexError, zlib_error) as error:
         raise UnreadableState(f"damaged validator state: {error}") from error
 
 
@@ -116,16 +122,19 @@ def _dump_symbol(venue: str, symbol: str, state: SymbolState) -> _Symbol:
         sequence.last_id,
         _dump_ids(sequence.missing),
         _dump_ids(sequence.quarantined_ids),
+        _dump_ids(sequence.absent),
+        (sequence.accepted, sequence.duplicates, sequence.quarantined),
         (
-            sequence.accepted,
-            sequence.duplicates,
-            sequence.quarantined,
             sequence.forgotten_missing,
             sequence.forgotten_quarantined,
+            sequence.forgotten_absent,
+            sequence.forgotten_until,
         ),
         sequence.far_ids,
         (sequence.tail_id, sequence.tail_time),
-        (_dump_ids(sequence.gaps), _dump_ids(sequence.tail_gaps)),
+        sequence.last_time,
+        [(s.first, s.last, CAUSES.index(s.cause), s.after_time, s.before_time) for s in sequence.spans],
+        [_dump_ids(sequence.unreported[cause]) for cause in CAUSES],
         prices[:1] + [new - old for old, new in pairwise(prices)],
         (band.fresh, band.low, band.high),
         (state.quote_update_id, state.quote_time),
@@ -133,7 +142,8 @@ def _dump_symbol(venue: str, symbol: str, state: SymbolState) -> _Symbol:
 
 
 def _load_symbol(item: _Symbol) -> SymbolState:
-    accepted, duplicates, quarantined, forgotten_missing, forgotten_quarantined = item.counts
+    accepted, duplicates, quarantined = item.rows
+    forgotten_missing, forgotten_quarantined, forgotten_absent, forgotten_until = item.forgotten
     prices: list[int] = []
     for difference in item.recent_prices:
         prices.append(difference + prices[-1] if prices else difference)
@@ -142,16 +152,20 @@ def _load_symbol(item: _Symbol) -> SymbolState:
         last_id=item.last_id,
         missing=_load_ids(item.missing),
         quarantined_ids=_load_ids(item.quarantined_ids),
+        absent=_load_ids(item.absent),
         accepted=accepted,
         duplicates=duplicates,
         quarantined=quarantined,
         forgotten_missing=forgotten_missing,
         forgotten_quarantined=forgotten_quarantined,
+        forgotten_absent=forgotten_absent,
+        forgotten_until=forgotten_until,
         far_ids=item.far_ids,
         tail_id=item.tail[0],
         tail_time=item.tail[1],
-        gaps=_load_ids(item.gaps[0]),
-        tail_gaps=_load_ids(item.gaps[1]),
+        last_time=item.last_time,
+        spans=[Span(first, last, CAUSES[cause], after, before) for first, last, cause, after, before in item.spans],
+        unreported={cause: _load_ids(ids) for cause, ids in zip(CAUSES, item.unreported, strict=True)},
     )
     return SymbolState(item.price_scale, sequence, PriceBand(prices, *item.band), *item.quote)
 

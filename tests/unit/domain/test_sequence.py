@@ -2,7 +2,16 @@
 
 import pytest
 
-from tickwire.validation.sequence import CONFIRMATIONS, MAX_OLD_RANGES, WINDOW, TradeSequence, Verdict
+from tickwire.intervals import IntervalSet
+from tickwire.validation.sequence import (
+    CONFIRMATIONS,
+    MAX_OLD_RANGES,
+    MAX_SPANS,
+    WINDOW,
+    Span,
+    TradeSequence,
+    Verdict,
+)
 
 MAX_JUMP = 1_000_000
 SECOND = 1_000_000_000
@@ -12,8 +21,12 @@ def _observe(sequence: TradeSequence, *trade_ids: int, good: bool = True) -> lis
     return [sequence.observe(trade_id, good=good, max_jump=MAX_JUMP) for trade_id in trade_ids]
 
 
+def _gaps(sequence: TradeSequence, limit: int = 1_000) -> list[tuple[int, int]]:
+    return [(span.first, span.last) for span in sequence.take_gaps(limit)]
+
+
 def _accounted(sequence: TradeSequence) -> bool:
-    total = sequence.accepted + sequence.missing_count + sequence.quarantined_ids_count
+    total = sequence.accepted + sequence.missing_count + sequence.quarantined_ids_count + sequence.absent_count
     return sequence.last_id - sequence.first_id + 1 == total
 
 
@@ -21,7 +34,7 @@ def test_ids_in_order_are_new_and_leave_nothing_missing():
     sequence = TradeSequence()
     assert _observe(sequence, 10, 11, 12) == [Verdict.NEW] * 3
     assert (sequence.first_id, sequence.last_id, sequence.accepted, sequence.missing_count) == (10, 12, 3, 0)
-    assert sequence.take_gaps(1_000) == ([], [])
+    assert _gaps(sequence) == []
 
 
 def test_a_repeat_is_a_duplicate():
@@ -34,17 +47,17 @@ def test_a_repeat_is_a_duplicate():
 def test_skipped_ids_are_missing_until_they_come():
     sequence = TradeSequence()
     _observe(sequence, 10, 15)
-    assert sequence.take_gaps(1_000) == ([(11, 14)], [])
+    assert _gaps(sequence) == [(11, 14)]
     assert _observe(sequence, 12) == [Verdict.NEW]
     assert list(sequence.missing.ranges()) == [(11, 11), (13, 14)]
-    assert sequence.take_gaps(1_000) == ([], [])
+    assert _gaps(sequence) == []
     assert _accounted(sequence)
 
 
 def test_ids_out_of_order_within_one_record_are_no_gap():
     sequence = TradeSequence()
     _observe(sequence, 10, 13, 12, 11)
-    assert sequence.take_gaps(1_000) == ([], [])
+    assert _gaps(sequence) == []
     assert sequence.missing_count == 0
 
 
@@ -66,13 +79,12 @@ def test_the_window_reaches_exactly_65_536_ids_back():
     assert _accounted(sequence)
 
 
-def test_an_accepted_id_behind_the_window_is_stale_and_no_longer_a_duplicate():
+def test_an_accepted_id_is_a_duplicate_however_old_it_is():
     sequence = TradeSequence()
     _observe(sequence, *range(1, 4))
-    _observe(sequence, 3 + WINDOW)
-    assert _observe(sequence, 4) == [Verdict.NEW]
-    assert _observe(sequence, 3) == [Verdict.STALE]
-    assert sequence.duplicates == 0
+    _observe(sequence, 3 + 5 * WINDOW)
+    assert _observe(sequence, 4, 4, 3, 2) == [Verdict.NEW] + [Verdict.DUPLICATE] * 3
+    assert sequence.duplicates == 3
     assert _accounted(sequence)
 
 
@@ -83,7 +95,7 @@ def test_a_missing_id_is_admitted_however_old_it_is():
         _observe(sequence, last)
     assert _observe(sequence, 2) == [Verdict.NEW]
     assert 2 not in sequence.missing
-    assert _observe(sequence, 2) == [Verdict.STALE]
+    assert _observe(sequence, 2) == [Verdict.DUPLICATE]
     assert _accounted(sequence)
 
 
@@ -93,7 +105,7 @@ def test_the_id_of_a_bad_row_is_accounted_for_as_quarantined():
     _observe(sequence, 2, good=False)
     _observe(sequence, 3)
     assert (sequence.accepted, sequence.missing_count, sequence.quarantined_ids_count) == (2, 0, 1)
-    assert sequence.take_gaps(1_000) == ([], [])
+    assert _gaps(sequence) == []
 
 
 def test_the_good_twin_of_a_bad_row_is_admitted_however_late():
@@ -147,7 +159,7 @@ def test_a_jump_that_further_ids_confirm_is_taken_as_real():
     assert sequence.last_id == far[-1]
     assert list(sequence.quarantined_ids.ranges()) == [(far[0], far[-2])]
     assert list(sequence.missing.ranges()) == [(2, 10**9 - 1)]
-    assert sequence.take_gaps(1_000) == ([(2, 10**9 - 1)], [])
+    assert _gaps(sequence) == [(2, 10**9 - 1)]
     assert _accounted(sequence)
     assert _observe(sequence, far[0], far[-1] + 1) == [Verdict.NEW] * 2
     assert _accounted(sequence)
@@ -203,13 +215,13 @@ def test_a_heartbeat_shows_a_gap_at_the_tail_after_a_second():
     _observe(sequence, 100)
     _heartbeat(sequence, 103, 1_000)
     _heartbeat(sequence, 103, 1_999)
-    assert sequence.take_gaps(1_000) == ([], [])
+    assert _gaps(sequence) == []
     _heartbeat(sequence, 105, 2_000)
-    assert sequence.take_gaps(1_000) == ([], [(101, 103)])
+    assert _gaps(sequence) == [(101, 103)]
     assert sequence.last_id == 103
     assert _accounted(sequence)
     _heartbeat(sequence, 105, 3_000)
-    assert sequence.take_gaps(1_000) == ([], [(104, 105)])
+    assert _gaps(sequence) == [(104, 105)]
 
 
 def test_trades_that_come_within_the_grace_are_no_gap():
@@ -219,7 +231,7 @@ def test_trades_that_come_within_the_grace_are_no_gap():
     _observe(sequence, 101, 102)
     _heartbeat(sequence, 102, 2_000)
     _heartbeat(sequence, 102, 3_000)
-    assert sequence.take_gaps(1_000) == ([], [])
+    assert _gaps(sequence) == []
     assert sequence.missing_count == 0
 
 
@@ -229,7 +241,7 @@ def test_only_the_ids_that_did_not_come_are_the_gap_at_the_tail():
     _heartbeat(sequence, 104, 1_000)
     _observe(sequence, 101)
     _heartbeat(sequence, 104, 2_000)
-    assert sequence.take_gaps(1_000) == ([], [(102, 104)])
+    assert _gaps(sequence) == [(102, 104)]
     assert _observe(sequence, 103) == [Verdict.NEW]
 
 
@@ -247,20 +259,20 @@ def test_a_heartbeat_before_any_trade_says_nothing():
     _heartbeat(sequence, 100, 1_000)
     _heartbeat(sequence, 100, 9_000)
     assert sequence.empty
-    assert sequence.take_gaps(1_000) == ([], [])
+    assert _gaps(sequence) == []
 
 
 def test_gaps_beyond_the_limit_are_taken_later_if_they_are_still_missing():
     sequence = TradeSequence()
     _observe(sequence, 1, 3, 5, 7, 9)
-    assert sequence.take_gaps(2) == ([(2, 2), (4, 4)], [])
+    assert _gaps(sequence, 2) == [(2, 2), (4, 4)]
     _observe(sequence, 6)
     _heartbeat(sequence, 10, 0)
     _heartbeat(sequence, 10, 1_000)
-    assert sequence.take_gaps(1) == ([(8, 8)], [])
-    assert sequence.take_gaps(0) == ([], [])
-    assert sequence.take_gaps(1) == ([], [(10, 10)])
-    assert sequence.take_gaps(1) == ([], [])
+    assert _gaps(sequence, 1) == [(8, 8)]
+    assert _gaps(sequence, 0) == []
+    assert _gaps(sequence, 1) == [(10, 10)]
+    assert _gaps(sequence, 1) == []
 
 
 def test_forgetting_bounds_old_ranges_keeps_the_window_exact_and_the_count_right():
@@ -271,6 +283,84 @@ def test_forgetting_bounds_old_ranges_keeps_the_window_exact_and_the_count_right
     assert sequence.missing.ranges_below(sequence.last_id - WINDOW + 1) == MAX_OLD_RANGES
     assert sequence.forgotten_missing > 0
     assert _accounted(sequence)
-    assert _observe(sequence, 2) == [Verdict.STALE]
+    assert _observe(sequence, 2, 1) == [Verdict.STALE] * 2
+    assert _observe(sequence, sequence.forgotten_until + 1) == [Verdict.DUPLICATE]
     assert all(_observe(sequence, i) == [Verdict.NEW] for i in range(last - WINDOW + 2, last - 1, 2))
     assert _accounted(sequence)
+
+
+def test_what_the_venue_does_not_have_is_absent_until_it_comes_after_all():
+    sequence = TradeSequence()
+    _observe(sequence, 1, 5)
+    assert sequence.confirm_absent(1, 3) == [(2, 3)]
+    assert (list(sequence.missing.ranges()), list(sequence.absent.ranges())) == ([(4, 4)], [(2, 3)])
+    assert sequence.confirm_absent(1, 3) == []
+    assert _accounted(sequence)
+    assert _observe(sequence, 3, 3) == [Verdict.NEW, Verdict.DUPLICATE]
+    assert _observe(sequence, 2, good=False) == [Verdict.NEW]
+    assert (sequence.absent_count, list(sequence.quarantined_ids.ranges())) == (0, [(2, 2)])
+    assert _accounted(sequence)
+
+
+def test_what_cannot_be_read_is_quarantined_and_admitted_once_it_can():
+    sequence = TradeSequence()
+    _observe(sequence, 1, 4)
+    assert sequence.confirm_unreadable(3, 9) == [(3, 3)]
+    assert (sequence.missing_count, sequence.quarantined_ids_count) == (1, 1)
+    assert _observe(sequence, 3) == [Verdict.NEW]
+    assert _accounted(sequence)
+
+
+def test_reopened_ids_are_those_that_were_accepted_and_are_admitted_again():
+    sequence = TradeSequence()
+    _observe(sequence, 1, 2, 3, 5, 7)
+    _observe(sequence, 4, good=False)
+    sequence.confirm_absent(6, 6)
+    _gaps(sequence)
+    assert sequence.reopen(0, 6, after_time=9) == [(1, 3), (5, 5)]
+    assert sequence.accepted == 1
+    assert sequence.take_gaps(9) == [Span(1, 3, "reopened", 9, 0), Span(5, 5, "reopened", 9, 0)]
+    assert _observe(sequence, 2, 2, 7) == [Verdict.NEW, Verdict.DUPLICATE, Verdict.DUPLICATE]
+    assert _accounted(sequence)
+    assert sequence.reopen(8, 100) == []
+
+
+def _observe_at(sequence: TradeSequence, *rows: tuple[int, int]) -> None:
+    for trade_id, time in rows:
+        sequence.observe(trade_id, good=True, max_jump=MAX_JUMP, time=time)
+
+
+def test_a_gap_lies_between_the_times_of_its_neighbours():
+    sequence = TradeSequence()
+    _observe_at(sequence, (10, 100), (15, 150), (18, 180))
+    assert sequence.take_gaps(9) == [Span(11, 14, "id_jump", 100, 150), Span(16, 17, "id_jump", 150, 180)]
+    _observe_at(sequence, (12, 120), (19, 190))
+    assert (sequence.time_before(13), sequence.time_before(16), sequence.time_before(5)) == (100, 150, None)
+    assert sequence.last_time == 190
+    sequence.heartbeat(20, 2 * SECOND, max_jump=MAX_JUMP)
+    sequence.heartbeat(20, 3 * SECOND, max_jump=MAX_JUMP)
+    assert sequence.take_gaps(9) == [Span(20, 20, "heartbeat", 190, 2 * SECOND)]
+
+
+def test_spans_end_with_their_last_missing_id_and_the_oldest_share_their_times():
+    sequence = TradeSequence()
+    _observe_at(sequence, *((k, k) for k in range(1, 2 * MAX_SPANS + 10, 2)))
+    sequence.forget()
+    assert len(sequence.spans) == MAX_SPANS
+    assert sequence.spans[0] == Span(2, 10, "id_jump", 1, 11)
+    assert (sequence.time_before(8), sequence.time_before(12)) == (1, 11)
+    _observe_at(sequence, *((k, k) for k in range(2, 2 * MAX_SPANS + 9, 2)))
+    sequence.forget()
+    assert sequence.spans == []
+
+
+def test_changes_tell_what_became_of_ids_since_they_were_taken():
+    sequence = TradeSequence()
+    _observe(sequence, 1, 6)
+    _observe(sequence, 3, good=False)
+    sequence.confirm_absent(4, 4)
+    changes = sequence.take_changes()
+    assert changes.opened == IntervalSet([(2, 5)])
+    assert changes.quarantined == IntervalSet([(3, 3)])
+    assert changes.absent == IntervalSet([(4, 4)])
+    assert not sequence.take_changes()

@@ -1,5 +1,6 @@
 """The validator: RAW records in, CLEAN records, quarantine and proofs out."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -7,7 +8,18 @@ import pytest
 from tickwire.columns import QuoteRows, Side, TradeFlag, TradeRows
 from tickwire.envelope import encode
 from tickwire.errors import UnreadableState
-from tickwire.records import Gap, Header, Heartbeat, Notice, Record, RecordKind
+from tickwire.records import (
+    LAKE_REVISION,
+    Bar,
+    Finding,
+    FindingKind,
+    Gap,
+    Header,
+    Heartbeat,
+    Notice,
+    Record,
+    RecordKind,
+)
 from tickwire.stages.validator import ValidatorSettings, ValidatorStage
 from tickwire.symbols import Instrument
 from tickwire.validation.sequence import WINDOW
@@ -154,7 +166,7 @@ def test_a_gap_is_reported_once_when_it_opens_and_progress_lists_it_until_it_clo
     (opened, later, closed), _ = _run(
         stage, _raw(_row(BTC, 1), _row(BTC, 5)), _raw(_row(BTC, 6)), _raw(*(_row(BTC, k) for k in (4, 2, 3)))
     )
-    assert opened.record.gaps == (Gap("binance", "BTC-USDT", 2, 4, "id_jump", NOW),)
+    assert opened.record.gaps == (Gap("binance", "BTC-USDT", 2, 4, "id_jump", NOW, NOW, NOW),)
     assert later.record.gaps == ()
     assert later.record.progress[0].missing_ranges == ((2, 4),)
     assert (closed.record.progress[0].missing, closed.record.progress[0].missing_ranges) == (0, ())
@@ -182,7 +194,7 @@ def test_a_gap_closed_within_its_record_is_none(stage):
 def test_a_heartbeat_shows_a_gap_at_the_tail_and_is_not_passed_on(stage):
     beats = [Heartbeat("binance", "BTC-USDT", 3, NOW + k * SECOND, NOW) for k in range(2)]
     (_, output), _ = _run(stage, _raw(_row(BTC, 1), heartbeats=(beats[0],)), _raw(heartbeats=(beats[1],)))
-    assert output.record.gaps == (Gap("binance", "BTC-USDT", 2, 3, "heartbeat", NOW),)
+    assert output.record.gaps == (Gap("binance", "BTC-USDT", 2, 3, "heartbeat", NOW, NOW, NOW),)
     assert output.record.heartbeats == ()
     (progress,) = output.record.progress
     assert (progress.last_id, progress.missing, progress.missing_ranges) == (3, 2, ((2, 3),))
@@ -282,3 +294,42 @@ def test_a_new_price_scale_starts_a_new_band(stage):
 def test_the_output_is_a_record_that_can_be_written(stage):
     (output,), _ = _run(stage, _raw(_row(BTC, 1), _row(BTC, 5), _row(BTC, 2, price=0)))
     assert encode(output.record)
+
+
+def _finding(first, last, kind, after_time=0):
+    return Finding("binance", "BTC-USDT", first, last, kind, "GET /trades: HTTP 200", NOW, after_time)
+
+
+def test_what_the_history_says_of_missing_ids_is_passed_on_as_far_as_it_took_effect(stage):
+    findings = (_finding(1, 4, FindingKind.ABSENT), _finding(5, 5, FindingKind.UNREADABLE))
+    outputs, state = _run(stage, _raw(_row(BTC, 1), _row(BTC, 6)), _raw(findings=findings), _raw(findings=findings))
+    told = outputs[1].record
+    assert told.findings == (_finding(2, 4, FindingKind.ABSENT), _finding(5, 5, FindingKind.UNREADABLE))
+    (progress,) = told.progress
+    assert (progress.absent, progress.quarantined_ids, progress.missing) == (3, 1, 0)
+    assert (progress.absent_now, progress.quarantined_now) == (((2, 4),), ((5, 5),))
+    assert outputs[2].record is None
+    assert state.symbols["binance", "BTC-USDT"].sequence.absent_count == 3
+
+
+def test_a_reopened_id_in_the_same_record_as_its_trade_is_admitted(stage):
+    again = _raw(_row(BTC, 2, flags=TradeFlag.BACKFILL), findings=(_finding(2, 3, FindingKind.REOPEN, 7),))
+    (_, output), _ = _run(stage, _raw(*(_row(BTC, k) for k in (1, 2, 3, 4))), again)
+    (progress,) = output.record.progress
+    assert (progress.opened, progress.accepted_ids, progress.backfilled_ids) == (((2, 3),), ((2, 2),), ((2, 2),))
+    assert (progress.accepted, progress.missing_ranges) == (3, ((3, 3),))
+    assert output.record.gaps == (Gap("binance", "BTC-USDT", 3, 3, "reopened", NOW, 7, 0),)
+
+
+def test_progress_counts_trades_by_the_hour_of_the_exchange(stage):
+    hour = 3_600 * SECOND
+    start = NOW // hour * hour
+    rows = [_row(BTC, 1, exchange_time=start - 1), _row(BTC, 2, exchange_time=start), _row(BTC, 3, exchange_time=start)]
+    (output,), _ = _run(stage, _raw(*rows, _row(BTC, 3, exchange_time=start)))
+    assert output.record.progress[0].hours == ((start - hour, 1, 1, 1), (start, 2, 2, 3))
+
+
+def test_bars_computed_again_from_the_lake_pass_through(stage):
+    bar = Bar("binance", "BTC-USDT", 60, NOW, 8, 8, *[1] * 6, Decimal(1), 1, 1, 1, LAKE_REVISION + 3, True, 0)
+    (output,), _ = _run(stage, _raw(bars=(bar,)))
+    assert output.record.bars == (bar,)
