@@ -15,11 +15,11 @@ from typing import Any
 
 from picows import WSError, ws_connect
 
-from ecs_tasks.ingestor.backoff import Backoff
 from ecs_tasks.ingestor.logs import LOGGER, log
 from ecs_tasks.ingestor.session import MAX_SOCKET_FRAME_BYTES, Session
 from ecs_tasks.ingestor.settings import FeedSettings
 from ecs_tasks.ingestor.stats import FeedStats
+from ecs_tasks.shared.backoff import Backoff
 from tickwire.venues.feed import Feed
 
 CONNECT_SECONDS = 15.0

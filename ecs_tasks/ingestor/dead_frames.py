@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ecs_tasks.ingestor.aws_errors import CALL_ERRORS, error_code
-from ecs_tasks.ingestor.backoff import Backoff
 from ecs_tasks.ingestor.logs import log
+from ecs_tasks.shared.backoff import Backoff
 from tickwire.venues.feed import FrameReject
 
 MAX_MESSAGE_BYTES = 1024 * 1024

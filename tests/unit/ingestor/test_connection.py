@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from ecs_tasks.ingestor import connection as connection_module
-from ecs_tasks.ingestor.backoff import Backoff
+from ecs_tasks.shared.backoff import Backoff
 from ecs_tasks.ingestor.dead_frames import DeadFrame
 from ecs_tasks.ingestor.task import IngestorTask
 

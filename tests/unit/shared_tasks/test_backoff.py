@@ -1,6 +1,6 @@
 """Waits before further attempts."""
 
-from ecs_tasks.ingestor.backoff import Backoff
+from ecs_tasks.shared.backoff import Backoff
 
 
 def test_the_ceiling_doubles_up_to_the_cap_and_the_draw_is_from_zero() -> None:

@@ -1,0 +1,1 @@
+"""What tasks share with one another: leases and budgets in one DynamoDB table."""
