@@ -11,9 +11,11 @@ from tickwire.decimals import format_fixed
 from tickwire.records import Bar, Record
 from tickwire.timestamps import format_rfc3339
 
-_SECTIONS = ("heartbeats", "notices", "quarantined", "gaps", "progress")
+_SECTIONS = ("heartbeats", "notices", "quarantined", "gaps", "findings", "progress", "continuity", "stale_bars")
 _SIDES = {int(side): side.name.lower() for side in Side}
-_TIMES = frozenset("exchange_time receive_time noticed time created start latest_receive".split())
+_TIMES = frozenset(
+    "exchange_time receive_time noticed time created start latest_receive after_time before_time closed".split()
+)
 
 
 def record_object(record: Record) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def record_object(record: Record) -> dict[str, Any]:
         },
         "trades": list(_trades(record.trades)),
         "quotes": list(_quotes(record.quotes)),
-        **{name: [msgspec.structs.asdict(row) for row in getattr(record, name)] for name in _SECTIONS},
+        **{name: [_plain(row) for row in getattr(record, name)] for name in _SECTIONS},
         "bars": [_bar(bar) for bar in record.bars],
     }
 
@@ -92,6 +94,16 @@ def _quotes(batch: QuoteBatch) -> Iterator[dict[str, Any]]:
         }
 
 
+def _plain(row: msgspec.Struct) -> dict[str, Any]:
+    """Give a struct's fields by name, those of the structs within it too."""
+    return {
+        name: [_plain(part) if isinstance(part, msgspec.Struct) else part for part in value]
+        if isinstance(value, tuple)
+        else value
+        for name, value in msgspec.structs.asdict(row).items()
+    }
+
+
 def _bar(bar: Bar) -> dict[str, Any]:
     values = msgspec.structs.asdict(bar)
     for names, scale in (("open high low close", bar.price_scale), ("volume buy_volume", bar.size_scale)):
@@ -107,10 +119,18 @@ def _texts(row: dict[str, Any]) -> dict[str, str]:
         if name in _TIMES and isinstance(value, int):
             texts[name] = format_rfc3339(value) if value else "-"
         elif isinstance(value, (list, tuple)):
-            texts[name] = " ".join("-".join(map(str, v)) if isinstance(v, tuple) else str(v) for v in value) or "-"
+            texts[name] = f"{len(value)}" if _is_table(value) else " ".join(map(_range_text, value)) or "-"
         else:
             texts[name] = printable(str(value))
     return texts
+
+
+def _is_table(value: list[Any] | tuple[Any, ...]) -> bool:
+    return bool(value) and isinstance(value[0], dict)
+
+
+def _range_text(value: object) -> str:
+    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _aligned(rows: list[dict[str, str]]) -> Iterator[str]:

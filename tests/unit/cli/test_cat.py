@@ -13,14 +13,20 @@ from tickwire.columns import QuoteRows, Side, TradeFlag, TradeRows
 from tickwire.envelope import encode
 from tickwire.records import (
     Bar,
+    Continuity,
+    Finding,
+    FindingKind,
     Gap,
+    GapState,
     Header,
     Heartbeat,
+    HourState,
     Notice,
     Progress,
     Quarantined,
     Record,
     RecordKind,
+    StaleBar,
 )
 from tickwire.symbols import Instrument
 
@@ -28,6 +34,7 @@ Tickwire = Callable[..., Any]
 
 BTC = Instrument("kraken", "BTC-USD", 8, 8)
 NOW = 1783465205562702001
+HOUR = 3_600 * 10**9
 
 
 def record() -> Record:
@@ -63,6 +70,17 @@ def record() -> Record:
         quarantined=(Quarantined("k", "kraken", "BTC-USD", 1, "price", "price 0", "0", "1", 1, NOW, NOW),),
         gaps=(Gap("kraken", "BTC-USD", 31, 33, "id_jump", NOW),),
         progress=(Progress("kraken", "BTC-USD", 1, 40, 30, 0, 0, 0, 10, ((31, 33), (34, 40)), NOW),),
+        findings=(Finding("kraken", "BTC-USD", 31, 32, FindingKind.ABSENT, "GET /Trades: HTTP 200", NOW),),
+        continuity=(
+            Continuity(
+                "kraken",
+                "BTC-USD",
+                NOW,
+                (HourState(NOW // HOUR * HOUR, 30, 1, 2, 0),),
+                (GapState(31, 33, "id_jump", NOW, NOW, NOW, 1, 0, 0, 2, 0, 0),),
+            ),
+        ),
+        stale_bars=(StaleBar("kraken", "BTC-USD", 60, NOW, 3),),
         bars=(
             Bar(
                 "kraken",
@@ -126,6 +144,9 @@ def test_json_has_every_section_with_decimals_as_text(tickwire: Tickwire, path: 
     assert content["quarantined"][0]["rule"] == "price"
     assert content["gaps"][0]["last"] == 33
     assert content["progress"][0]["missing_ranges"] == [[31, 33], [34, 40]]
+    assert (content["findings"][0]["kind"], content["stale_bars"][0]["trades"]) == ("absent", 3)
+    assert content["continuity"][0]["hours"][0]["absent"] == 2
+    assert content["continuity"][0]["gaps"][0]["remaining"] == 1
     bar = content["bars"][0]
     assert (bar["open"], bar["buy_volume"], bar["notional"]) == ("1.00000000", "0.00000003", "0.0000000000000001")
 
