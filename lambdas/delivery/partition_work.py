@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
-from lambdas.delivery.dead_letters import trade_letter
+from lambdas.delivery.dead_letters import Letter, trade_letter
 from lambdas.delivery.event import StreamInput
 from lambdas.delivery.state import PartitionState, StateConflict
 from tickwire.records import Record
@@ -43,7 +43,7 @@ class PartitionWork(Generic[State]):
     inputs: Sequence[StreamInput]
     held: PartitionState[State] | None = None
     outputs: list[Record] = field(default_factory=list)
-    letters: list[str] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
     failed_at: str | None = None
     error: Exception | None = None
     abandoned: bool = False
@@ -63,7 +63,7 @@ class PartitionWork(Generic[State]):
             self.letters.append(trade_letter(row))
             self._counts.quarantined[row.rule] += 1
 
-    def divert(self, letter: str) -> None:
+    def divert(self, letter: Letter) -> None:
         """Take the dead letter of an input that cannot be decoded."""
         self.letters.append(letter)
         self._counts.damaged += 1

@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from lambdas.delivery.aws import aws_client
 from lambdas.delivery.dead_letters import DeadLetterQueue
 from lambdas.delivery.event import BatchResponse, answer
+from lambdas.delivery.letter_bodies import LetterBodies
 from lambdas.delivery.output import OutputStream
 from lambdas.delivery.retrying import CLIENT_CONFIG
 from lambdas.delivery.settings import read_settings
@@ -20,12 +21,16 @@ from tickwire.validation.state import ValidatorState
 
 
 class FunctionSettings(msgspec.Struct, frozen=True):
-    """The function's environment; ages in seconds, as in :class:`ValidatorSettings`."""
+    """The function's environment; ages in seconds, as in :class:`ValidatorSettings`.
+
+    ``dead_letter_bucket`` takes records too large for a dead letter; without it they are cut short.
+    """
 
     partitions: Annotated[int, msgspec.Meta(ge=1)]
     clean_stream: str
     trades_dlq_url: str
     state_url: str
+    dead_letter_bucket: str = ""
     max_age_seconds: Annotated[float, msgspec.Meta(gt=0)] = ValidatorSettings().max_age_seconds
     max_ahead_seconds: Annotated[float, msgspec.Meta(gt=0)] = ValidatorSettings().max_ahead_seconds
 
@@ -40,6 +45,9 @@ def new_runner(settings: FunctionSettings) -> StreamStage[ValidatorState]:
     stage = ValidatorStage(
         ValidatorSettings(max_age_seconds=settings.max_age_seconds, max_ahead_seconds=settings.max_ahead_seconds)
     )
+    bodies = None
+    if settings.dead_letter_bucket:
+        bodies = LetterBodies(aws_client("s3", config=CLIENT_CONFIG), bucket=settings.dead_letter_bucket)
     return StreamStage(
         stage,
         input_kind=RecordKind.RAW,
@@ -47,7 +55,11 @@ def new_runner(settings: FunctionSettings) -> StreamStage[ValidatorState]:
         output=OutputStream(
             aws_client("kinesis", config=CLIENT_CONFIG), stream=settings.clean_stream, partitions=settings.partitions
         ),
-        dead_letters=DeadLetterQueue(aws_client("sqs", config=CLIENT_CONFIG), queue_url=settings.trades_dlq_url),
+        dead_letters=DeadLetterQueue(
+            aws_client("sqs", config=CLIENT_CONFIG),
+            queue_url=settings.trades_dlq_url,
+            store=bodies.store if bodies is not None else None,
+        ),
     )
 
 

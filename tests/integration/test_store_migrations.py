@@ -12,6 +12,8 @@ from lambdas.migrations import handler as migrations_handler
 from lambdas.migrations import runner
 from lambdas.migrations.runner import MigrationChanged, apply
 
+NAMES = ["create_store", "create_writer_role", "dead_letter_bodies"]
+
 
 def tables(connection: psycopg.Connection) -> set[str]:
     query = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
@@ -20,7 +22,7 @@ def tables(connection: psycopg.Connection) -> set[str]:
 
 def test_an_empty_database_gets_every_table_and_a_second_run_does_nothing(database_url):
     with psycopg.connect(database_url) as connection:
-        assert apply(connection) == ["create_store", "create_writer_role"]
+        assert apply(connection) == NAMES
         assert tables(connection) == {
             "schema_migrations", "stream_checkpoints", "bars", "progress", "gaps", "quarantined", "notices",
             "dead_letters",
@@ -43,7 +45,7 @@ def test_two_that_migrate_at_once_wait_for_each_other(database_url):
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted(map(len, applied)) == [0, 0, 0, 2]
+    assert sorted(map(len, applied)) == [0, 0, 0, len(NAMES)]
 
 
 def test_a_migration_that_was_edited_after_it_ran_is_refused(database_url, monkeypatch):
@@ -66,7 +68,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(database_url, monkeypatch)
 
 def test_the_command_says_what_it_did_and_fails_clearly(database_url, capsys):
     assert command.main([database_url]) == 0
-    assert capsys.readouterr().out == "applied create_store\napplied create_writer_role\n"
+    assert capsys.readouterr().out == "".join(f"applied {name}\n" for name in NAMES)
     assert command.main([database_url]) == 0
     assert capsys.readouterr().out == "up to date\n"
     assert command.main(["postgresql://127.0.0.1:1/none"]) == 1
@@ -76,7 +78,7 @@ def test_the_command_says_what_it_did_and_fails_clearly(database_url, capsys):
 def test_the_function_applies_what_the_command_does(database_url, monkeypatch, lambda_context):
     monkeypatch.setenv("TICKWIRE_DATABASE_URL", database_url)
     monkeypatch.delenv("TICKWIRE_DATABASE_SECRET", raising=False)
-    assert migrations_handler.handler({}, lambda_context) == {"applied": ["create_store", "create_writer_role"]}
+    assert migrations_handler.handler({}, lambda_context) == {"applied": NAMES}
 
 
 def test_the_function_logs_in_as_the_owner_that_the_secret_names(database_url, monkeypatch, lambda_context):

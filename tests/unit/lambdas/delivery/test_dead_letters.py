@@ -13,11 +13,13 @@ from botocore.exceptions import ClientError
 from lambdas.delivery.dead_letters import (
     DeadLetterQueue,
     DeadLettersNotAccepted,
+    LargeLetter,
     pack_payload,
     record_letter,
     trade_letter,
 )
 from lambdas.delivery.event import StreamInput
+from tickwire.dead_letter import StoredBody
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
 from tickwire.records import Quarantined
 
@@ -119,3 +121,45 @@ def test_a_queue_that_stays_away_is_an_error_when_time_is_up(sqs: Any) -> None:
 def test_no_letters_make_no_call(sqs: Any) -> None:
     queue(sqs).send([], remaining=plenty)
     assert sqs.calls == []
+
+
+LARGE = random.Random(2).randbytes(1024 * 1024)
+LARGE_ITEM = StreamInput("49590338", 49590338, 3, LARGE, 1_700_000_000_000_000_000)  # 2023-11-14
+
+
+def test_a_record_too_large_for_a_message_goes_to_s3_before_its_letter_goes_to_the_queue(sqs: Any) -> None:
+    happened: list[str] = []
+
+    def store(body: StoredBody) -> str:
+        assert sqs.bodies == []
+        happened.append(body.key)
+        assert gzip.decompress(body.data) == LARGE
+        return body.address("letters")
+
+    letter = record_letter(LARGE_ITEM, DamagedRecord("x"))
+    assert isinstance(letter, LargeLetter)
+    DeadLetterQueue(sqs, queue_url="q", store=store).send([letter, "other"], remaining=plenty)
+    key = f"record/2023-11-14/{sha256(LARGE).hexdigest()}.gz"
+    assert happened == [key]
+    sent = json.loads(sqs.bodies[0])
+    assert (sent["record"], sent["encoding"], sent["truncated"]) == (f"s3://letters/{key}", "s3+gzip", False)
+    assert (sent["kind"], sent["sequence_number"], sent["time"]) == ("record", "49590338", LARGE_ITEM.arrival)
+
+
+def test_a_record_too_large_for_a_message_is_cut_short_where_there_is_no_bucket(sqs: Any) -> None:
+    queue(sqs).send([record_letter(LARGE_ITEM, DamagedRecord("x"))], remaining=plenty)
+    sent = json.loads(sqs.bodies[0])
+    assert sent["truncated"] is True
+    assert LARGE.startswith(b64decode(sent["record"]))
+    assert sent["sha256"] == sha256(LARGE).hexdigest()
+
+
+def test_no_letter_goes_out_when_its_record_cannot_be_stored(sqs: Any) -> None:
+    def refuse(body: StoredBody) -> str:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": ""}}, "PutObject")
+
+    with pytest.raises(DeadLettersNotAccepted, match="AccessDenied"):
+        DeadLetterQueue(sqs, queue_url="q", store=refuse).send(
+            ["other", record_letter(LARGE_ITEM, DamagedRecord("x"))], remaining=plenty
+        )
+    assert sqs.bodies == []
