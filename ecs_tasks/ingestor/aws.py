@@ -15,6 +15,7 @@ from botocore.config import Config
 from ecs_tasks.ingestor.aws_errors import CALL_ERRORS, error_code
 from ecs_tasks.ingestor.dead_frames import MAX_MESSAGE_BYTES, DeadFrame, dead_frame_message
 from ecs_tasks.ingestor.publisher import Payload
+from tickwire.dead_letter import StoreBody, StoredBody
 from tickwire.partitions import explicit_hash_key
 
 
@@ -70,12 +71,26 @@ class KinesisPut:
         return [result.get("ErrorCode") for result in response["Records"]]
 
 
-class SqsSend:
-    """Sends dead frames to one queue by SendMessageBatch, its total within SQS' limit."""
+def body_store(s3: Any, *, bucket: str) -> StoreBody:
+    """Give what writes bodies to a bucket; a body written again is the same object."""
 
-    def __init__(self, sqs: Any, *, queue_url: str, concurrency: int) -> None:
+    def store(body: StoredBody) -> str:
+        s3.put_object(Bucket=bucket, Key=body.key, Body=body.data, ContentType="application/octet-stream")
+        return body.address(bucket)
+
+    return store
+
+
+class SqsSend:
+    """Sends dead frames to one queue by SendMessageBatch, its total within SQS' limit.
+
+    ``store`` takes frames too large for a message; without it they are cut short.
+    """
+
+    def __init__(self, sqs: Any, *, queue_url: str, concurrency: int, store: StoreBody | None = None) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
+        self._store = store
         self._threads = ThreadPoolExecutor(concurrency, "sqs")
 
     async def __call__(self, frames: Sequence[DeadFrame]) -> list[str | None]:
@@ -87,7 +102,12 @@ class SqsSend:
         group: list[tuple[int, str]] = []
         size = 0
         for index, frame in enumerate(frames):
-            body = dead_frame_message(frame).decode()
+            try:
+                body = dead_frame_message(frame, store=self._store).decode()
+            except CALL_ERRORS as error:
+                # Its body is not in S3, so its letter must not go yet; the others can.
+                codes[index] = error_code(error)
+                continue
             if group and size + len(body) > MAX_MESSAGE_BYTES:
                 self._send_group(group, codes)
                 group, size = [], 0

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ecs_tasks.ingestor.aws_errors import CALL_ERRORS, error_code
 from ecs_tasks.ingestor.logs import log
 from ecs_tasks.shared.backoff import Backoff
+from tickwire.dead_letter import IN_S3, StoreBody, stored_body
 from tickwire.venues.feed import FrameReject
 
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -30,11 +31,16 @@ LOG_EVERY_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class DeadFrame:
-    """A rejected frame and the feed that it came on."""
+    """A rejected frame and the feed that it came on.
+
+    A row of a venue's REST history is one too: its feed is ``<feed>/history``, and ``symbol``, which
+    a frame names itself, is the canonical one.
+    """
 
     feed: str
     venue: str
     reject: FrameReject
+    symbol: str | None = None
 
     @property
     def size(self) -> int:
@@ -47,14 +53,15 @@ def dead_frame_key(feed: str, receive_time: int, frame: bytes) -> str:
     return hashlib.sha256(feed.encode() + str(receive_time).encode() + frame).hexdigest()[:32]
 
 
-def dead_frame_message(dead: DeadFrame) -> bytes:
+def dead_frame_message(dead: DeadFrame, *, store: StoreBody | None = None) -> bytes:
     """Give the JSON message of a dead frame, at most :data:`MAX_MESSAGE_BYTES`.
 
     The frame is base64; a large one is gzip first (``encoding: gzip+base64``); one still too
-    large is cut to its beginning (``truncated``), with the SHA-256 of the whole.
+    large is written to S3 by ``store`` and named by its address (``s3+gzip``), or where there is no
+    store cut to its beginning (``truncated``); both with the SHA-256 of the whole.
     """
     reject = dead.reject
-    message = {
+    message: dict[str, object] = {
         "kind": "frame",
         "key": dead_frame_key(dead.feed, reject.receive_time, reject.frame),
         "feed": dead.feed,
@@ -66,6 +73,8 @@ def dead_frame_message(dead: DeadFrame) -> bytes:
         "encoding": "base64",
         "truncated": False,
     }
+    if dead.symbol is not None:
+        message["symbol"] = dead.symbol
     # Room for the fields beside the frame: the detail at worst is escaped six bytes a character.
     room = (MAX_MESSAGE_BYTES - 8 * 1024) * 3 // 4
     body = reject.frame
@@ -73,13 +82,16 @@ def dead_frame_message(dead: DeadFrame) -> bytes:
         body = gzip.compress(reject.frame, compresslevel=6, mtime=0)
         message["encoding"] = "gzip+base64"
     if len(body) > room:
+        message["sha256"] = hashlib.sha256(reject.frame).hexdigest()
+        if store is not None:
+            address = store(stored_body("frame", reject.frame, time=reject.receive_time))
+            return _message(message | {"encoding": IN_S3, "frame": address})
         body = reject.frame[:TRUNCATED_BYTES]
-        message |= {
-            "encoding": "base64",
-            "truncated": True,
-            "sha256": hashlib.sha256(reject.frame).hexdigest(),
-        }
-    message["frame"] = base64.b64encode(body).decode()
+        message |= {"encoding": "base64", "truncated": True}
+    return _message(message | {"frame": base64.b64encode(body).decode()})
+
+
+def _message(message: dict[str, object]) -> bytes:
     # ASCII, since SQS refuses some characters that JSON and UTF-8 allow.
     return json.dumps(message, separators=(",", ":")).encode()
 

@@ -64,6 +64,8 @@ class IngestorSettings(BaseSettings):
     raw_stream: Annotated[str, Field(min_length=1)]
     frames_dlq_url: Annotated[str, Field(min_length=1)]
     partitions: Annotated[int, Field(ge=1, le=4096)]
+    dead_letter_bucket: str = ""
+    """Takes rejected frames too large for a message, which are else cut short."""
     flush_milliseconds: Annotated[float, Field(ge=1, le=1000)] = 20.0
     """How long a row waits for company before its record is sent."""
     health_host: str = "127.0.0.1"

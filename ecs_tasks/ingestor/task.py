@@ -261,7 +261,7 @@ def _say(event: dict[str, Any]) -> None:
 
 async def run_task(settings: IngestorSettings) -> int:
     """Run the task against AWS until SIGTERM or SIGINT; gives the exit status, 1 if something was not accepted."""
-    from ecs_tasks.ingestor.aws import KinesisPut, SqsSend, client
+    from ecs_tasks.ingestor.aws import KinesisPut, SqsSend, body_store, client
 
     concurrency = settings.put_concurrency
     put = KinesisPut(
@@ -270,7 +270,13 @@ async def run_task(settings: IngestorSettings) -> int:
         partitions=settings.partitions,
         concurrency=concurrency,
     )
-    send = SqsSend(client("sqs", connections=4), queue_url=settings.frames_dlq_url, concurrency=4)
+    bucket = settings.dead_letter_bucket
+    send = SqsSend(
+        client("sqs", connections=4),
+        queue_url=settings.frames_dlq_url,
+        concurrency=4,
+        store=body_store(client("s3", connections=4), bucket=bucket) if bucket else None,
+    )
     task = IngestorTask(settings, put=put, send=send)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

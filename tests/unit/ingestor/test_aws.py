@@ -1,6 +1,7 @@
 """The calls to Kinesis and SQS, against moto, and against a stub where moto has no partial failure."""
 
 import base64
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from ecs_tasks.ingestor.aws import KinesisPut, SqsSend, client
+from ecs_tasks.ingestor.aws import KinesisPut, SqsSend, body_store, client
 from ecs_tasks.ingestor.dead_frames import DeadFrame
 from ecs_tasks.ingestor.publisher import Payload
 from tickwire.partitions import explicit_hash_key
@@ -95,6 +96,25 @@ async def test_dead_frames_reach_the_queue() -> None:
     bodies = [json.loads(m["Body"]) for m in sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]]
     assert sorted(base64.b64decode(body["frame"]) for body in bodies) == [b"bad %d" % n for n in range(10)]
     assert {body["venue"] for body in bodies} == {"kraken"}
+
+
+async def test_a_frame_too_large_for_a_message_is_in_s3_when_its_letter_is_in_the_queue() -> None:
+    sqs, s3 = client("sqs", connections=1), client("s3", connections=1)
+    queue = sqs.create_queue(QueueName="frames-dlq")["QueueUrl"]
+    s3.create_bucket(Bucket="letters", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    content = os.urandom(1_000_000)
+    send = SqsSend(sqs, queue_url=queue, concurrency=1, store=body_store(s3, bucket="letters"))
+    assert await send([frame(content)]) == [None]
+    (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
+    key = json.loads(message["Body"])["frame"].removeprefix("s3://letters/")
+    assert gzip.decompress(s3.get_object(Bucket="letters", Key=key)["Body"].read()) == content
+
+
+async def test_a_frame_that_s3_does_not_take_is_refused_and_the_others_go_out() -> None:
+    sqs, s3 = RecordingSqs(), client("s3", connections=1)
+    send = SqsSend(sqs, queue_url="q", concurrency=1, store=body_store(s3, bucket="none"))
+    assert await send([frame(b"a"), frame(os.urandom(1_000_000)), frame(b"b")]) == [None, "NoSuchBucket", None]
+    assert [len(batch) for batch in sqs.batches] == [2]
 
 
 class RecordingSqs:

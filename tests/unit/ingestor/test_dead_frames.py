@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 
 from ecs_tasks.ingestor.dead_frames import MAX_MESSAGE_BYTES, DeadFrame, DeadFrames, dead_frame_message
+from tickwire.dead_letter import StoredBody
 from tickwire.venues.feed import FrameReject, RejectReason
 
 
@@ -59,6 +60,30 @@ def test_a_large_incompressible_frame_keeps_its_beginning_and_its_hash() -> None
     assert message["sha256"] == hashlib.sha256(frame).hexdigest()
     assert message["size"] == 3_000_000
     assert base64.b64decode(message["frame"]) == frame[: 512 * 1024]
+
+
+def test_a_large_incompressible_frame_goes_to_s3_whole_where_there_is_a_bucket() -> None:
+    frame = os.urandom(3_000_000)
+    stored: list[StoredBody] = []
+
+    def store(body: StoredBody) -> str:
+        stored.append(body)
+        return body.address("letters")
+
+    message = json.loads(dead_frame_message(dead(frame), store=store))
+    assert gzip.decompress(stored[0].data) == frame
+    digest = hashlib.sha256(frame).hexdigest()
+    # 1,700,000,000 s after 1970 is 2023-11-14.
+    assert message["frame"] == f"s3://letters/frame/2023-11-14/{digest}.gz"
+    assert (message["encoding"], message["truncated"], message["sha256"]) == ("s3+gzip", False, digest)
+    dead_frame_message(dead(b"small"), store=store)
+    assert len(stored) == 1
+
+
+def test_a_row_of_a_history_names_its_symbol() -> None:
+    reject = FrameReject(RejectReason.MISSING_FIELD, "why", b"{}", 7)
+    message = json.loads(dead_frame_message(DeadFrame("kraken/history", "kraken", reject, "BTC-USD")))
+    assert (message["feed"], message["venue"], message["symbol"]) == ("kraken/history", "kraken", "BTC-USD")
 
 
 class FakeQueue:
