@@ -1,4 +1,4 @@
-"""What all histories share: replies, the cursor, the budget; and backfilled rows against the live ones."""
+"""What the histories share: requests, limits, the budget; and backfilled rows against the live ones."""
 
 import json
 from collections.abc import Callable
@@ -14,16 +14,11 @@ from tickwire.timestamps import format_rfc3339
 from tickwire.venues.feed import ParsedFrames
 from tickwire.venues.history import (
     HISTORIES,
-    MAX_BODY_BYTES,
     HistoryReply,
     HistoryRequest,
     RateBudget,
     RateLimited,
     RateRules,
-    RequestRejected,
-    UnreadableReply,
-    VenueRefused,
-    VenueUnavailable,
     new_history,
 )
 from tickwire.venues.registry import FEEDS, new_feed
@@ -56,46 +51,6 @@ def test_each_feed_has_a_history() -> None:
         new_history("nope")
 
 
-@pytest.mark.parametrize("venue", SYMBOLS)
-@pytest.mark.parametrize(
-    ("status", "error"),
-    [
-        (451, VenueRefused),
-        (403, VenueRefused),
-        (500, VenueUnavailable),
-        (503, VenueUnavailable),
-        (520, VenueUnavailable),
-        (404, RequestRejected),
-        (302, UnreadableReply),
-    ],
-)
-def test_status_becomes_a_typed_error_and_the_request_stays(venue: str, status: int, error: type[Exception]) -> None:
-    fill = new_history(venue).fill(SYMBOLS[venue], 5, 9, after_time=RECEIVED)
-    request = fill.request
-    with pytest.raises(error, match=f"HTTP {status}: <html>"):
-        fill.feed(HistoryReply(status, b"<html>"), RECEIVED)
-    assert fill.request is request
-    assert fill.result().unresolved == ((5, 9),)
-
-
-@pytest.mark.parametrize("venue", SYMBOLS)
-@pytest.mark.parametrize(
-    ("retry_after", "seconds"),
-    [
-        ("17", 17),
-        ("Tue, 07 Jul 2026 23:01:30 GMT", 30),
-        ("Tue, 07 Jul 2026 23:00:00 GMT", 0),
-        ("99999999999", 7 * 86400),
-    ],
-)
-def test_throttled_request_waits_as_long_as_the_venue_says(venue: str, retry_after: str, seconds: float) -> None:
-    fill = new_history(venue).fill(SYMBOLS[venue], 5, 9, after_time=RECEIVED)
-    with pytest.raises(RateLimited) as limited:
-        fill.feed(HistoryReply(429, b"{}", {"Retry-After": retry_after}), RECEIVED)
-    assert limited.value.retry_after_seconds == seconds
-    assert not limited.value.banned
-
-
 @pytest.mark.parametrize(("venue", "seconds"), [("binance", 60), ("coinbase", 1), ("kraken", 5)])
 @pytest.mark.parametrize("header", [{}, {"Retry-After": "soon"}])
 def test_throttled_request_waits_a_default_where_the_venue_does_not_say(
@@ -105,14 +60,6 @@ def test_throttled_request_waits_a_default_where_the_venue_does_not_say(
     with pytest.raises(RateLimited) as limited:
         fill.feed(HistoryReply(429, b"", header), RECEIVED)
     assert limited.value.retry_after_seconds == seconds
-
-
-@pytest.mark.parametrize("venue", SYMBOLS)
-@pytest.mark.parametrize("status", [200, 500])
-def test_body_over_the_limit_is_refused_unread(venue: str, status: int) -> None:
-    fill = new_history(venue).fill(SYMBOLS[venue], 5, 9, after_time=RECEIVED)
-    with pytest.raises(UnreadableReply, match="more than 4194304 bytes"):
-        fill.feed(HistoryReply(status, b" " * (MAX_BODY_BYTES + 1)), RECEIVED)
 
 
 @pytest.mark.parametrize("wanted", [(9, 5), (-1, 5), (5, 2**63)])
