@@ -11,10 +11,11 @@ from local.exchange.faults.venue import BROKEN
 from local.exchange.floor import Floor
 from local.exchange.rest.registry import rest_venues
 from local.exchange.source import Source
+from tickwire.decimals import format_fixed
 
 
 class Control:
-    """``/control/faults``, ``/control/truth``, and the paths of the venues' REST APIs below each feed."""
+    """``/control/{faults,truth,tape}``, and the paths of the venues' REST APIs below each feed."""
 
     def __init__(self, source: Source, floor: Floor) -> None:
         self._source = source
@@ -28,6 +29,7 @@ class Control:
             web.post("/control/faults", self._order),
             web.delete("/control/faults", self._end),
             web.get("/control/truth", self._truth),
+            web.get("/control/tape", self._tape),
             web.get("/{feed}/{path:(?:api|products|0)/.*}", self._history),
         ]
 
@@ -74,6 +76,21 @@ class Control:
         # Many symbols and ranges take a while to write, which must not delay a frame.
         truth = self.truth()
         return web.json_response(text=await asyncio.to_thread(json.dumps, truth))
+
+    async def _tape(self, request: web.Request) -> web.Response:
+        """Give the trades kept of ``?symbol=venue:SYMBOL`` as CSV: id, price, size, aggressor's side, ns UTC."""
+        key = request.query.get("symbol", "")
+        self._floor.flush()
+        tape = self._source.tapes.items().get(key)
+        if tape is None:
+            raise web.HTTPNotFound(text=f"no symbol {key}")
+        places = tape.price_places, tape.size_places
+        lines = [
+            f"{row.trade_id},{format_fixed(row.price, places[0])},{format_fixed(row.size, places[1])},"
+            f"{row.side.name.lower()},{row.time}\n"
+            for row in tape.from_id(0, len(tape))
+        ]
+        return web.Response(text="".join(["trade_id,price,size,side,time\n", *lines]), content_type="text/csv")
 
     async def _history(self, request: web.Request) -> web.StreamResponse:
         feed = request.match_info["feed"]

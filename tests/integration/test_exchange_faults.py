@@ -1,10 +1,13 @@
 """Faults on demand over real sockets: what a client sees, and that the exchange's own account agrees."""
 
 import asyncio
+import csv
+import io
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +306,25 @@ async def test_the_truth_names_what_was_made_kept_and_announced(market: Running)
     assert btc["made"]["trades"] == btc["kept"]["trades"] == last - first + 1
     assert silent["announced"] == {"ranges": [], "trades": 0}
     assert silent["made"]["trades"] > 0
+
+
+async def test_the_tape_has_every_trade_as_the_socket_sent_it(market: Running) -> None:
+    async with market.binance() as socket:
+        sent = [(await receive(socket))["data"] for _ in range(20)]
+        url = f"http://{market.address}/control/tape"
+        async with aiohttp.ClientSession() as session:
+            async with session.get(url, params={"symbol": KEY}) as answer:
+                rows = list(csv.DictReader(io.StringIO(await answer.text())))
+            async with session.get(url, params={"symbol": "binance:NO-SUCH"}) as answer:
+                assert (answer.status, await answer.text()) == (404, "no symbol binance:NO-SUCH")
+    by_id = {int(row["trade_id"]): row for row in rows}
+
+    assert list(by_id) == list(range(min(by_id), max(by_id) + 1))
+    for trade in sent:
+        row = by_id[trade["t"]]
+        assert (Decimal(row["price"]), Decimal(row["size"])) == (Decimal(trade["p"]), Decimal(trade["q"]))
+        assert row["side"] == ("sell" if trade["m"] else "buy")
+        assert int(row["time"]) // 10**6 == trade["T"]
 
 
 async def test_a_wrong_order_is_refused_with_a_reason(market: Running) -> None:
