@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from tickwire.columns import QuoteRows, TradeRows
 from tickwire.records import Heartbeat
+from tickwire.venues.rate_budget import RateRules
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 """Larger frames are rejected unread; Coinbase's largest book snapshot is about 5 MB."""
@@ -43,12 +44,15 @@ class FrameReject:
 class VenueStatus:
     """A venue's word about itself.
 
-    ``reconnect`` asks for a new connection at once (Binance's serverShutdown). ``text`` is for
-    people: ``system online``, ``error: …``.
+    ``reconnect`` asks for a new connection at once (Binance's serverShutdown). ``halted`` says that
+    the venue does not trade for now (maintenance), so that silence is no fault of the connection, or
+    that it does again; None says nothing about that. ``text`` is for people: ``system online``,
+    ``error: …``.
     """
 
     text: str
     reconnect: bool = False
+    halted: bool | None = None
 
 
 @dataclass(slots=True)
@@ -57,7 +61,8 @@ class ParsedFrames:
 
     ``ignored`` counts messages by type that carry nothing for us; ``drift`` counts changes of
     schema as ``<type>.<field> appeared|vanished|type_changed``; ``checksum_failures`` counts
-    Kraken books that did not match their CRC32.
+    Kraken books that did not match their CRC32. ``replies`` are text frames that the parser wants
+    sent on the connection that it reads, in order, such as those that fetch a new book.
     """
 
     trades: TradeRows = field(default_factory=TradeRows)
@@ -69,6 +74,7 @@ class ParsedFrames:
     ignored: Counter[str] = field(default_factory=Counter)
     drift: Counter[str] = field(default_factory=Counter)
     checksum_failures: int = 0
+    replies: list[bytes] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,23 @@ class Liveness:
     connection_seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptLimit:
+    """How often one address may try to connect: half of what the venue allows.
+
+    The other half is left for others behind the address, and for tasks that cannot reach the count
+    that they share.
+
+    Attributes
+    ----------
+    rules : the budget, in units
+    weight : units that one attempt costs
+    """
+
+    rules: RateRules
+    weight: int
+
+
 class Feed(ABC):
     """One venue's WebSocket feed. A parser may keep state (a book, a sequence), one a connection.
 
@@ -102,6 +125,10 @@ class Feed(ABC):
     venue: str
     liveness: Liveness
     default_url: str
+    attempts: AttemptLimit = AttemptLimit(RateRules(burst=300, per_second=1), weight=4)
+    """75 at once and one each 4 s, for a venue that says nothing."""
+    messages_per_second: int = 5
+    """Text frames that may be sent on one connection; of the venues here Binance allows the fewest, 5."""
 
     @abstractmethod
     def parse(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tickwire.venues.binance.parse import Parser
-from tickwire.venues.binance.subscribe import stream_path
+from tickwire.venues.binance.subscribe import ATTEMPTS, stream_path
 from tickwire.venues.binance.symbols import SymbolTable
 from tickwire.venues.feed import Feed, Liveness, ParsedFrames
 from tickwire.venues.frames import read_or_reject
@@ -31,6 +31,7 @@ class BinanceFeed(Feed):
     # There is no heartbeat in the stream, and a quiet pair was silent for 10.5 s: a ping frame
     # each 20 s is the only proof of life, so two may be lost. Connections are cut after 24 h.
     liveness = Liveness(silence_seconds=45, stream_silence_seconds=30, connection_seconds=24 * 3600)
+    attempts = ATTEMPTS
 
     def __init__(self, *, aggregate: bool = False) -> None:
         self._symbols = SymbolTable(self.venue)

@@ -2,8 +2,14 @@
 
 from collections.abc import Iterable
 
+from tickwire.venues.feed import AttemptLimit
+from tickwire.venues.rate_budget import RateRules
+
 MAX_STREAMS = 1024
 """On one connection, by Binance's WebSocket limits."""
+
+ATTEMPTS = AttemptLimit(RateRules(burst=300, per_second=1), weight=4)
+"""75 at once and one each 4 s, which are 150 in 5 minutes: Binance's WebSocket limits allow an address 300."""
 
 
 def stream_path(native_symbols: Iterable[str], channels: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tickwire.venues.coinbase.parse import Parser
-from tickwire.venues.coinbase.subscribe import subscribe_frame
+from tickwire.venues.coinbase.subscribe import ATTEMPTS, subscribe_frame
 from tickwire.venues.coinbase.symbols import VENUE, native_symbol
 from tickwire.venues.feed import Feed, Liveness, ParsedFrames
 from tickwire.venues.frames import read_or_reject
@@ -24,6 +24,7 @@ class CoinbaseFeed(Feed):
     default_url = "wss://ws-feed.exchange.coinbase.com"
     # A heartbeat comes each second for each product.
     liveness = Liveness(silence_seconds=5, stream_silence_seconds=30)
+    attempts = ATTEMPTS
 
     def __init__(self) -> None:
         self._parser = Parser()

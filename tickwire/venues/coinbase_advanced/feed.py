@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tickwire.venues.coinbase_advanced.parse import Parser
-from tickwire.venues.coinbase_advanced.subscribe import subscribe_frames
+from tickwire.venues.coinbase_advanced.subscribe import ATTEMPTS, subscribe_frames
 from tickwire.venues.coinbase_advanced.symbols import VENUE, native_symbol
 from tickwire.venues.feed import Feed, Liveness, ParsedFrames
 from tickwire.venues.frames import read_or_reject
@@ -26,6 +26,7 @@ class CoinbaseAdvancedFeed(Feed):
     default_url = "wss://advanced-trade-ws.coinbase.com"
     # Heartbeats come each second, for the connection and not for a product.
     liveness = Liveness(silence_seconds=5, stream_silence_seconds=30)
+    attempts = ATTEMPTS
 
     def __init__(self) -> None:
         self._parser = Parser()

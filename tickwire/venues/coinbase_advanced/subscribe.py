@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tickwire.venues.feed import AttemptLimit
+from tickwire.venues.rate_budget import RateRules
+
 CHANNELS = ("market_trades", "ticker")
+
+ATTEMPTS = AttemptLimit(RateRules(burst=3, per_second=1), weight=3)
+"""In messages, as each attempt is followed by three: Advanced Trade allows an address 8 unauthenticated ones
+and 8 connections a second."""
 
 
 def subscribe_frames(product_ids: Sequence[str]) -> list[bytes]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tickwire.venues.feed import Feed, Liveness, ParsedFrames
 from tickwire.venues.frames import read_or_reject
 from tickwire.venues.kraken.parse import Parser
-from tickwire.venues.kraken.subscribe import PING, subscribe_frames
+from tickwire.venues.kraken.subscribe import ATTEMPTS, PING, subscribe_frames
 from tickwire.venues.kraken.symbols import VENUE, native_symbol
 
 __all__ = ["KrakenFeed"]
@@ -26,6 +26,7 @@ class KrakenFeed(Feed):
     # A heartbeat comes each second beside the data (measured: at most 1.2 s), and Kraken's page on
     # reconnecting gives 5 s. A quiet pair's book alone may rest for 26 s.
     liveness = Liveness(silence_seconds=5, stream_silence_seconds=60, ping_payload=PING, ping_seconds=30)
+    attempts = ATTEMPTS
 
     def __init__(self) -> None:
         self._parser = Parser()

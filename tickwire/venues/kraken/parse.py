@@ -35,9 +35,15 @@ from tickwire.venues.kraken.messages import (
     TickerRow,
     TradeRow,
 )
+from tickwire.venues.kraken.subscribe import resubscribe_book_frames
 from tickwire.venues.kraken.symbols import instrument_of
 
 MAX_STATUS_TEXT = 300
+RESUBSCRIBE_NS = 5_000_000_000
+"""A book that goes on failing its checksum is asked for again no sooner than this."""
+HALTED = frozenset({"maintenance", "cancel_only", "post_only"})
+"""States in which nothing is matched; in ``limit_only`` limit orders still are. Source: Kraken's page on
+the status channel."""
 
 _SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 
@@ -52,6 +58,7 @@ class Parser:
     def __init__(self) -> None:
         self._books: dict[str, Book] = {}
         self._depths: dict[str, int] = {}
+        self._asked: dict[str, int] = {}
         self._drift = DriftWatch(EXPECTED, OPTIONAL)
         self._channels: dict[str, _Channel] = {
             "trade": _Channel(TradeRow, _add_trade),
@@ -64,6 +71,7 @@ class Parser:
         """Forget the books: a new connection sends new snapshots."""
         self._books.clear()
         self._depths.clear()
+        self._asked.clear()
 
     def read(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
         """Add what one frame holds to ``out``.
@@ -104,23 +112,35 @@ class Parser:
             book = Book(row.bids, row.asks, price_scale=scale, depth=self._depths.get(row.symbol))
         elif book is None:
             out.ignored["book without snapshot"] += 1
+            if row.symbol in self._asked:
+                self._ask_again(row.symbol, receive_time, out)
             return
         else:
-            book.apply(row.bids, row.asks)
+            self._apply(book, row, receive_time, out)
         checksum = book.checksum()
         if checksum == row.checksum:
             self._books[row.symbol] = book
             out.ignored["book"] += 1
             return
         out.checksum_failures += 1
-        out.statuses.append(
-            VenueStatus(
-                f"book {row.symbol[:MAX_TYPE_NAME]} failed its checksum and is dropped: resubscribe for a new snapshot"
-            )
-        )
+        out.statuses.append(VenueStatus(f"book {row.symbol[:MAX_TYPE_NAME]} failed its checksum and is fetched anew"))
+        self._ask_again(row.symbol, receive_time, out)
         raise UnreadableFrame(
             RejectReason.CHECKSUM, f"book of {shown(row.symbol)} is {checksum}, Kraken says {row.checksum}"
         )
+
+    def _apply(self, book: Book, row: BookRow, receive_time: int, out: ParsedFrames) -> None:
+        try:
+            book.apply(row.bids, row.asks)
+        except UnreadableFrame:
+            self._ask_again(row.symbol, receive_time, out)
+            raise
+
+    def _ask_again(self, symbol: str, receive_time: int, out: ParsedFrames) -> None:
+        """Ask for a new snapshot of a book, unless one was just asked for."""
+        if receive_time - self._asked.get(symbol, -RESUBSCRIBE_NS) >= RESUBSCRIBE_NS:
+            self._asked[symbol] = receive_time
+            out.replies += resubscribe_book_frames(symbol)
 
     def _read_reply(self, message: Message, out: ParsedFrames) -> None:
         if message.error is not None or message.success is False:
@@ -255,4 +275,4 @@ def _add_status(row: StatusRow, kind: str | None, receive_time: int, out: Parsed
         value = bytes(getattr(row, name)).decode("utf-8", "replace")
         if value not in ("", "[]", "null"):
             text += f", {name.replace('_', ' ')} {value}"
-    out.statuses.append(VenueStatus(text[:MAX_STATUS_TEXT]))
+    out.statuses.append(VenueStatus(text[:MAX_STATUS_TEXT], halted=row.system in HALTED))

@@ -4,10 +4,17 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tickwire.venues.feed import AttemptLimit
+from tickwire.venues.rate_budget import RateRules
+
 BOOK_DEPTH = 10
 """The checksum covers ten levels, so deeper books prove nothing more."""
 
 PING = b'{"method":"ping"}'
+
+ATTEMPTS = AttemptLimit(RateRules(burst=600, per_second=1), weight=16)
+"""37 at once and one each 16 s, which are 75 in 10 minutes: Kraken's edge, Cloudflare, lets an address try
+about 150 times, and bans it for 10 minutes if it goes on."""
 
 
 def subscribe_frames(native_symbols: Sequence[str]) -> list[bytes]:

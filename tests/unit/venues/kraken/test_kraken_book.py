@@ -47,14 +47,38 @@ def test_one_altered_digit_fails_the_checksum_and_drops_the_book_until_a_snapsho
     out = parse(feed, altered, UPDATE_THAT_CHANGES_NOTHING)
     assert out.checksum_failures == 1
     assert [(reject.reason, reject.frame) for reject in out.rejects] == [(RejectReason.CHECKSUM, altered)]
-    assert [status.text for status in out.statuses] == [
-        "book BTC/USD failed its checksum and is dropped: resubscribe for a new snapshot"
-    ]
+    assert [status.text for status in out.statuses] == ["book BTC/USD failed its checksum and is fetched anew"]
     assert out.ignored == {"book without snapshot": 1}
 
     healed = parse(feed, SNAPSHOT, UPDATE_THAT_CHANGES_NOTHING)
     assert healed.ignored == {"book": 2}
     assert healed.checksum_failures == 0
+
+
+UNSUBSCRIBE_AND_SUBSCRIBE = [
+    {"method": "unsubscribe", "params": {"channel": "book", "symbol": ["BTC/USD"], "depth": 10}},
+    {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USD"], "depth": 10, "snapshot": True}},
+]
+
+
+def test_a_book_that_failed_is_asked_for_once_and_again_after_a_while() -> None:
+    feed, out = KrakenFeed(), ParsedFrames()
+    altered = SNAPSHOT.replace(b'"qty":0.00005100', b'"qty":0.00005101', 1)
+    second = 1_000_000_000
+    for time in (1, 2, 4 * second):
+        feed.parse(altered, time, out)
+        feed.parse(UPDATE_THAT_CHANGES_NOTHING, time, out)
+    assert [json.loads(frame) for frame in out.replies] == UNSUBSCRIBE_AND_SUBSCRIBE
+    # The snapshot that was asked for does not come: the next update asks again.
+    feed.parse(UPDATE_THAT_CHANGES_NOTHING, 5 * second + 1, out)
+    assert [json.loads(frame) for frame in out.replies] == 2 * UNSUBSCRIBE_AND_SUBSCRIBE
+
+
+def test_a_book_that_cannot_be_read_is_asked_for_again_and_one_never_seen_is_not() -> None:
+    feed = KrakenFeed()
+    broken = UPDATE_THAT_CHANGES_NOTHING.replace(b'"asks":[]', b'"asks":[{"price":"x","qty":1.0}]')
+    assert parse(feed, SNAPSHOT, UPDATE_OF_UNKNOWN).replies == []
+    assert [json.loads(frame) for frame in parse(feed, broken).replies] == UNSUBSCRIBE_AND_SUBSCRIBE
 
 
 def test_trailing_zeros_count_in_the_checksum() -> None:

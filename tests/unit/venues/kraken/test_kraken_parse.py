@@ -156,6 +156,23 @@ def test_kraken_speaks_of_itself(frame: bytes, text: str) -> None:
     out = parse(frame)
     assert [status.text for status in out.statuses] == [text]
     assert not any(status.reconnect for status in out.statuses)
+
+
+@pytest.mark.parametrize(
+    ("system", "halted"),
+    [
+        ("online", False),
+        ("limit_only", False),
+        ("maintenance", True),
+        ("cancel_only", True),
+        ("post_only", True),
+    ],
+)
+def test_a_status_says_whether_trades_are_to_be_expected(system: str, halted: bool) -> None:
+    out = ParsedFrames()
+    row = f'{{"version":"2.0.10","system":"{system}","api_version":"v2","connection_id":1}}'
+    KrakenFeed().parse(f'{{"channel":"status","type":"update","data":[{row}]}}'.encode(), 1, out)
+    assert [status.halted for status in out.statuses] == [halted]
     assert not out.rejects
     assert not out.drift
 
