@@ -176,6 +176,16 @@ class Fill(ABC):
             reason=self._reason if self._missing else "",
         )
 
+    def read_row(self, row: bytes) -> HistoryTrade:
+        """Read one row by itself, as a page's reject has kept it; the cursor does not move.
+
+        Raises
+        ------
+        UnreadableFrame
+            If it cannot be read.
+        """
+        return self._read_row(msgspec.Raw(row))
+
     @abstractmethod
     def _decode(self, reply: HistoryReply, receive_time: int) -> tuple[Sequence[msgspec.Raw], int | None]:
         """Give the raw rows of a reply and :attr:`Span.position`; raises ``HistoryError``."""
