@@ -1,18 +1,18 @@
 """Writes changes into the tables, on a connection that is in a transaction."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, LiteralString
 
 from psycopg.types.json import Jsonb
 
 from lambdas.postgres.database import Connection
 from lambdas.postgres.text import storable
+from lambdas.store_writer import ledger_rows
 from lambdas.store_writer.changes import Changes, NoticeKey
+from lambdas.store_writer.moments import moment
 from tickwire.decimals import to_decimal
-from tickwire.records import Bar, Gap, Notice, Progress, Quarantined
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from tickwire.records import Bar, Notice, Progress, Quarantined
 
 _CREATE_STAGE = "CREATE TEMPORARY TABLE bars_staged (LIKE bars INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
 _STAGE_BARS = "COPY bars_staged FROM STDIN (FORMAT BINARY)"
@@ -30,14 +30,13 @@ ON CONFLICT (venue, symbol, interval_seconds, start) DO UPDATE SET
 WHERE excluded.revision > stored.revision
 """
 _UPSERT_PROGRESS = """
-INSERT INTO progress VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+INSERT INTO progress VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (venue, symbol) DO UPDATE SET
     first_id = excluded.first_id, last_id = excluded.last_id, accepted = excluded.accepted,
     duplicates = excluded.duplicates, quarantined = excluded.quarantined,
     quarantined_ids = excluded.quarantined_ids, missing = excluded.missing,
-    missing_ranges = excluded.missing_ranges, time_ns = excluded.time_ns
+    missing_ranges = excluded.missing_ranges, time_ns = excluded.time_ns, absent = excluded.absent
 """
-_INSERT_GAP = "INSERT INTO gaps VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 _INSERT_QUARANTINED = (
     "INSERT INTO quarantined VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
 )
@@ -51,7 +50,7 @@ def prepare(connection: Connection) -> None:
 
 def months(bars: Iterable[Bar]) -> set[datetime]:
     """Give the first day of each UTC month in which a bar starts."""
-    return {_moment(bar.start).replace(day=1, hour=0, minute=0, second=0, microsecond=0) for bar in bars}
+    return {moment(bar.start).replace(day=1, hour=0, minute=0, second=0, microsecond=0) for bar in bars}
 
 
 def ensure_partition(connection: Connection, *, month: datetime) -> None:
@@ -68,7 +67,7 @@ def write(connection: Connection, changes: Changes) -> None:
                 copy.write_row(_bar_row(bar))
         connection.execute(_UPSERT_BARS)
     _write_each(connection, _UPSERT_PROGRESS, [_progress_row(p) for p in changes.progress.values()])
-    _write_each(connection, _INSERT_GAP, [_gap_row(gap) for gap in changes.gaps.values()])
+    ledger_rows.write(connection, changes)
     _write_each(connection, _INSERT_QUARANTINED, [_quarantined_row(q) for q in changes.quarantined.values()])
     _write_each(connection, _INSERT_NOTICE, [_notice_row(*item) for item in changes.notices.items()])
 
@@ -78,16 +77,12 @@ def _write_each(connection: Connection, statement: LiteralString, rows: Sequence
         connection.cursor().executemany(statement, rows)
 
 
-def _moment(nanoseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=nanoseconds // 1_000)
-
-
 def _bar_row(bar: Bar) -> tuple[Any, ...]:
     return (
         storable(bar.venue),
         storable(bar.symbol),
         bar.interval,
-        _moment(bar.start),
+        moment(bar.start),
         *(to_decimal(price, bar.price_scale) for price in (bar.open, bar.high, bar.low, bar.close)),
         *(to_decimal(volume, bar.size_scale) for volume in (bar.volume, bar.buy_volume)),
         bar.notional,
@@ -113,11 +108,8 @@ def _progress_row(progress: Progress) -> tuple[Any, ...]:
         progress.missing,
         Jsonb(progress.missing_ranges),
         progress.time,
+        progress.absent,
     )
-
-
-def _gap_row(gap: Gap) -> tuple[Any, ...]:
-    return (storable(gap.venue), storable(gap.symbol), gap.first, gap.last, storable(gap.cause), gap.noticed)
 
 
 def _quarantined_row(row: Quarantined) -> tuple[Any, ...]:

@@ -27,7 +27,7 @@ SELECT partition, counter FROM stream_checkpoints
 WHERE sink = %s AND partition = ANY(%s::int[]) ORDER BY partition FOR UPDATE
 """
 _ADVANCE_CHECKPOINT = """
-UPDATE stream_checkpoints SET counter = %s, updated_at = now() WHERE sink = %s AND partition = %s
+UPDATE stream_checkpoints SET counter = %s, source = %s, updated_at = now() WHERE sink = %s AND partition = %s
 """
 
 
@@ -92,6 +92,7 @@ def _store(connection: Connection, partitions: Mapping[int, list[DecodedInput]])
     fresh: list[Record] = []
     for partition, stored in _lock(connection, sorted(partitions)).items():
         cursor = CounterCursor(partition, stored)
+        source = "0"
         for item in partitions[partition]:
             try:
                 admitted = cursor.admit(item.record.header.counter)
@@ -100,10 +101,11 @@ def _store(connection: Connection, partitions: Mapping[int, list[DecodedInput]])
                 break
             if admitted:
                 fresh.append(item.record)
+                source = item.record.header.source
             else:
                 result.repeats += 1
         if cursor.last > stored:
-            connection.execute(_ADVANCE_CHECKPOINT, [cursor.last, SINK, partition])
+            connection.execute(_ADVANCE_CHECKPOINT, [cursor.last, int(source), SINK, partition])
     result.records = len(fresh)
     result.changes = changes_of(fresh)
     rows.write(connection, result.changes)

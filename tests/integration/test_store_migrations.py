@@ -14,6 +14,8 @@ from lambdas.migrations.runner import MigrationChanged, apply
 
 NAMES = ["create_store", "create_writer_role", "dead_letter_bodies"]
 
+NAMES = ["create_store", "create_writer_role", "dead_letter_bodies", "continuity_ledger"]
+
 
 def tables(connection: psycopg.Connection) -> set[str]:
     query = "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
@@ -25,7 +27,7 @@ def test_an_empty_database_gets_every_table_and_a_second_run_does_nothing(databa
         assert apply(connection) == NAMES
         assert tables(connection) == {
             "schema_migrations", "stream_checkpoints", "bars", "progress", "gaps", "quarantined", "notices",
-            "dead_letters",
+            "dead_letters", "ledger", "findings", "hours", "bar_repairs",
         }  # fmt: skip
         connection.commit()
         assert apply(connection) == []

@@ -16,11 +16,11 @@ import psycopg
 import pytest
 
 from lambdas.migrations.runner import apply
-from lambdas.postgres.database import Database, DatabaseSettings, connect
 from lambdas.store_writer import rows
 from lambdas.store_writer.writer import StoreWriter
-from tickwire.envelope import encode
 from tickwire.records import Bar, Gap, Header, Notice, Progress, Quarantined, Record, RecordKind
+
+from .stores import Store, event
 
 MINUTE = 60_000_000_000
 AUGUST = 19_943 * 86_400_000_000_000  # 2024-08-08
@@ -44,58 +44,13 @@ def record(partition: int, counter: int, **changed: tuple[object, ...]) -> Recor
     return Record(header=Header(RecordKind.EVENTS, partition, counter), **sections)
 
 
-def event(*records: Record) -> dict[str, object]:
-    return {
-        "Records": [
-            {
-                "kinesis": {
-                    "sequenceNumber": str(9000 + k),
-                    "partitionKey": str(entry.header.partition),
-                    "data": b64encode(encode(entry)).decode(),
-                    "approximateArrivalTimestamp": 1.0,
-                }
-            }
-            for k, entry in enumerate(records)
-        ]
-    }
-
-
 @pytest.fixture
-def store(database_url: str) -> Iterator["Store"]:
+def store(database_url: str) -> Iterator[Store]:
     with psycopg.connect(database_url) as connection:
         apply(connection)
     store = Store(database_url)
     yield store
     store.database.close()
-
-
-class Store:
-    """A migrated database, and a writer logged in as the role that the functions have."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.database = self.new_database()
-        self.writer = StoreWriter(self.database)
-
-    def new_database(self) -> Database:
-        def open_as_writer() -> psycopg.Connection:
-            connection = connect(DatabaseSettings(database_url=self.url))
-            connection.execute("SET SESSION AUTHORIZATION tickwire_writer")
-            connection.commit()
-            return connection
-
-        return Database(open_as_writer, prepare=rows.prepare)
-
-    def query(self, sql: str) -> list[tuple]:
-        with psycopg.connect(self.url) as connection:
-            return connection.execute(sql).fetchall()
-
-    def contents(self) -> dict[str, list[tuple]]:
-        tables = ["bars", "progress", "gaps", "quarantined", "notices"]
-        return {
-            **{table: sorted(self.query(f"SELECT * FROM {table}")) for table in tables},
-            "stream_checkpoints": sorted(self.query("SELECT sink, partition, counter FROM stream_checkpoints")),
-        }
 
 
 def test_a_record_becomes_rows_with_every_digit(store):
