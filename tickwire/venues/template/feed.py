@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tickwire.venues.feed import Feed, Liveness, ParsedFrames
 from tickwire.venues.frames import read_or_reject
 from tickwire.venues.template.parse import Parser
-from tickwire.venues.template.subscribe import subscribe_frame
+from tickwire.venues.template.subscribe import ATTEMPTS, subscribe_frame
 from tickwire.venues.template.symbols import VENUE, native_symbol
 
 __all__ = ["TemplateFeed"]
@@ -19,6 +19,7 @@ class TemplateFeed(Feed):
     default_url = "wss://feed.example.com"
     # ``alive`` comes each second: five missed ones are a dead socket.
     liveness = Liveness(silence_seconds=5, stream_silence_seconds=60)
+    attempts = ATTEMPTS
 
     def __init__(self) -> None:
         self._parser = Parser()
