@@ -16,7 +16,14 @@ from ecs_tasks.shared.table import CoordinationTable
 UNUSED_SECONDS = 30 * 86_400
 """A lease that nobody held for so long is removed by DynamoDB's TTL; its tokens then start again."""
 
-_NAMES = {"#holder": "holder", "#token": "token", "#beat": "beat", "#until": "until", "#expires": "expires_at"}
+_NAMES = {
+    "#holder": "holder",
+    "#token": "token",
+    "#beat": "beat",
+    "#until": "until",
+    "#expires": "expires_at",
+    "#ready": "ready",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +37,23 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Occupant:
+    """Who holds a slot, and whether it has said that it does by now what the lease is for."""
+
+    holder: str
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Slot:
-    """What the store says of a slot. ``beat`` changes with every write."""
+    """What the store says of a slot. ``beat`` changes with every write; ``ready`` is the token that is ready."""
 
     key: str
     holder: str = ""
     token: int = 0
     beat: int = 0
     until: float = 0.0
+    ready: int = 0
 
 
 class Leases:
@@ -98,35 +114,41 @@ class Leases:
                     return Lease(name, number, self.holder, slot.token + 1)
             return None
 
-    def renew(self, lease: Lease) -> bool:
-        """Hold a lease for another ``seconds`` from now; False if it is another's by now."""
-        now = self._now()
-        return self._table.update(
-            _key(lease),
-            "SET #until = :until, #expires = :expires ADD #beat :one",
-            condition="#holder = :holder AND #token = :token",
-            names=_NAMES,
-            values={
-                ":holder": {"S": lease.holder},
-                ":token": {"N": str(lease.token)},
-                ":one": {"N": "1"},
-                **self._times(now),
-            },
-        )
+    def renew(self, lease: Lease, *, ready: bool = False) -> bool:
+        """Hold a lease for another ``seconds`` from now; False if it is another's by now.
+
+        ``ready`` tells those who :meth:`look` that its holder does what the lease is for.
+        """
+        values = self._times(self._now()) | ({":ready": {"N": str(lease.token)}} if ready else {})
+        also = ", #ready = :ready" if ready else ""
+        return self._change(lease, f"SET #until = :until, #expires = :expires{also} ADD #beat :one", values)
+
+    def offer(self, lease: Lease) -> None:
+        """Let any other take a lease that is still held: if none does, the next renewal keeps it."""
+        self._change(lease, "SET #until = :zero ADD #beat :one", {":zero": {"N": "0"}})
 
     def release(self, lease: Lease) -> None:
         """Give a lease up at once; nothing happens if it is another's by now. Its token stays known."""
-        names = {name: _NAMES[name] for name in ("#holder", "#token", "#beat", "#until")}
-        self._table.update(
-            _key(lease),
-            "SET #until = :zero ADD #beat :one REMOVE #holder",
-            condition="#holder = :holder AND #token = :token",
-            names=names,
+        self._change(lease, "SET #until = :zero ADD #beat :one REMOVE #holder", {":zero": {"N": "0"}})
+
+    def look(self, name: str, slot: int) -> Occupant | None:
+        """Give who holds a slot; None if it could be taken."""
+        found = self._read(f"lease#{name}#{slot}")
+        return None if self._is_free(found) else Occupant(found.holder, ready=found.ready == found.token)
+
+    def _change(self, lease: Lease, expression: str, values: dict[str, Any]) -> bool:
+        """Change the item of a lease if it is still ours."""
+        condition = "#holder = :holder AND #token = :token"
+        return self._table.update(
+            f"lease#{lease.name}#{lease.slot}",
+            expression,
+            condition=condition,
+            names={name: field for name, field in _NAMES.items() if name in f"{expression} {condition}"},
             values={
                 ":holder": {"S": lease.holder},
                 ":token": {"N": str(lease.token)},
                 ":one": {"N": "1"},
-                ":zero": {"N": "0"},
+                **values,
             },
         )
 
@@ -137,7 +159,7 @@ class Leases:
             "SET #holder = :holder, #token = :next, #beat = :beat, #until = :until, #expires = :expires",
             # A removed item has neither attribute, which is what its beat 0 stands for.
             condition="#beat = :was AND #token = :token" if slot.beat else "attribute_not_exists(#beat)",
-            names=_NAMES,
+            names={name: field for name, field in _NAMES.items() if name != "#ready"},
             values={
                 ":holder": {"S": self.holder},
                 ":next": {"N": str(slot.token + 1)},
@@ -161,6 +183,7 @@ class Leases:
             token=int(item["token"]["N"]),
             beat=int(item["beat"]["N"]),
             until=float(item["until"]["N"]),
+            ready=int(item.get("ready", {}).get("N", "0")),
         )
 
     def _is_free(self, slot: _Slot) -> bool:
@@ -172,7 +195,3 @@ class Leases:
             self._seen[slot.key] = slot.token, slot.beat, now
             return False
         return now - since >= self.seconds
-
-
-def _key(lease: Lease) -> str:
-    return f"lease#{lease.name}#{lease.slot}"

@@ -59,6 +59,25 @@ class CoordinationTable:
             return False
         return True
 
+    def write(
+        self, key: str, expression: str, *, values: Mapping[str, Any], names: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Change an item, whatever it is; gives it as it is then.
+
+        Raises
+        ------
+        CoordinationUnavailable, NoCoordinationTable
+        """
+        item: dict[str, Any] = self._call(
+            "update_item",
+            Key={"id": {"S": key}},
+            UpdateExpression=expression,
+            ExpressionAttributeNames=dict(names),
+            ReturnValues="ALL_NEW",
+            **({"ExpressionAttributeValues": dict(values)} if values else {}),
+        ).get("Attributes", {})
+        return item
+
     def _call(self, operation: str, **arguments: Any) -> Any:
         try:
             return getattr(self._client, operation)(TableName=self._table, **arguments)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ecs_tasks.shared.leases import Lease, Leases
+from ecs_tasks.shared.leases import Lease, Leases, Occupant
 from ecs_tasks.shared.table import CoordinationUnavailable, NoCoordinationTable
 
 SECONDS = 15.0
@@ -348,3 +348,36 @@ def test_whatever_the_clocks_say_and_whoever_comes_between_tokens_grow_and_no_ho
                     assert owners.setdefault((slot, token), item["holder"]["S"]) == item["holder"]["S"]
                     seen.append(item["holder"]["S"])
         assert len(seen) == len(set(seen))
+
+
+def test_an_offered_lease_is_kept_if_nobody_wants_it(holder: Any, name: str) -> None:
+    a, b = holder("a"), holder("b")
+    lease = a.acquire(name)
+    a.offer(lease)
+    assert a.renew(lease)
+    assert b.acquire(name) is None
+
+
+def test_an_offered_lease_goes_to_who_takes_it(holder: Any, name: str) -> None:
+    a, b = holder("a"), holder("b")
+    lease = a.acquire(name, slots=2)
+    a.offer(lease)
+    assert b.acquire(name, slots=2) == Lease(name, 0, "b", 2)
+    assert not a.renew(lease)
+    a.offer(lease)
+    assert b.renew(Lease(name, 0, "b", 2))
+
+
+def test_who_looks_sees_the_holder_and_whether_it_is_ready(holder: Any, name: str, clock: Any) -> None:
+    a, b = holder("a"), holder("b")
+    assert b.look(name, 0) is None
+    lease = a.acquire(name)
+    assert b.look(name, 0) == Occupant("a", ready=False)
+    assert a.renew(lease, ready=True)
+    assert a.renew(lease)
+    assert b.look(name, 0) == Occupant("a", ready=True)
+    clock.seconds += SECONDS
+    assert b.look(name, 0) is None
+    # Ready was the holder before, not this one.
+    b.acquire(name)
+    assert a.look(name, 0) == Occupant("b", ready=False)
