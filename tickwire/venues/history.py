@@ -36,6 +36,7 @@ from tickwire.venues.history_http import (
     VenueRefused,
     VenueUnavailable,
 )
+from tickwire.venues.newest import NewestTrades
 from tickwire.venues.rate_budget import RateBudget, RateRules
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "HistoryPage",
     "HistoryReply",
     "HistoryRequest",
+    "NewestTrades",
     "RateBudget",
     "RateLimited",
     "RateRules",
@@ -105,6 +107,16 @@ class History(ABC):
         UnknownSymbol
             If the symbol is not canonical.
         """
+
+    def latest(self, symbol: str) -> NewestTrades | None:
+        """Start to ask for the newest trade id of a canonical symbol; None where the venue cannot be asked.
+
+        Raises
+        ------
+        UnknownSymbol
+            If the symbol is not canonical.
+        """
+        return None
 
     def used_weight(self, reply: HistoryReply) -> int | None:
         """Give the weight used so far in the venue's current window, where a reply tells it."""

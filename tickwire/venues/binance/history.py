@@ -16,6 +16,7 @@ from tickwire.venues.fill import Fill, HistoryTrade, Span, TradeId, decode_row
 from tickwire.venues.frames import DECODE_FAILURES, Int64, read_epoch, read_fixed, shown
 from tickwire.venues.history import History
 from tickwire.venues.history_http import HistoryReply, HistoryRequest, UnreadableReply, require_ok
+from tickwire.venues.newest import ROWS, NewestTrades
 from tickwire.venues.rate_budget import RateRules
 
 PAGE = 1000
@@ -93,6 +94,12 @@ class BinanceHistory(History):
         self._check_interval(interval)
         return _Klines(native_symbol(symbol), instrument(self.venue, symbol), interval, start=start, end=end)
 
+    def latest(self, symbol: str) -> NewestTrades:
+        """See :meth:`History.latest`: without ``fromId`` the newest trades come."""
+        query = (("symbol", native_symbol(symbol)), ("limit", str(ROWS)))
+        request = HistoryRequest("/api/v3/historicalTrades", query, weight=TRADES_WEIGHT)
+        return NewestTrades(request, _rows, _id)
+
     def used_weight(self, reply: HistoryReply) -> int | None:
         """Give the weight that this address has used in the current minute."""
         text = reply.header("X-MBX-USED-WEIGHT-1M") or ""
@@ -139,7 +146,7 @@ class _BinanceFill(Fill):
         )
 
     def _name_row(self, raw: msgspec.Raw) -> int:
-        return _decode_named(raw).id
+        return _id(raw)
 
     def _next(self, span: Span) -> HistoryRequest | None:
         if not span.ids:
@@ -202,6 +209,11 @@ class _Klines(CandleCursor):
     def _next(self, starts: Sequence[int]) -> HistoryRequest | None:
         following = max(starts, default=self.end) + self.interval * SECOND
         return self._ask(following) if self._from < following < self.end else None
+
+
+def _id(raw: msgspec.Raw) -> int:
+    trade_id: int = _decode_named(raw).id
+    return trade_id
 
 
 def _rows(reply: HistoryReply, receive_time: int) -> Sequence[msgspec.Raw]:

@@ -17,6 +17,7 @@ from tickwire.venues.fill import MAX_ID, Fill, HistoryTrade, Span, TradeId, deco
 from tickwire.venues.frames import DECODE_FAILURES, Int64, read_epoch, read_fixed, read_time, shown
 from tickwire.venues.history import History
 from tickwire.venues.history_http import HistoryReply, HistoryRequest, UnreadableReply, require_ok
+from tickwire.venues.newest import ROWS, NewestTrades
 from tickwire.venues.rate_budget import RateRules
 
 PAGE = 1000
@@ -74,6 +75,11 @@ class CoinbaseHistory(History):
         self._check_interval(interval)
         return _Candles(native_symbol(symbol), instrument(self.venue, symbol), interval, start=start, end=end)
 
+    def latest(self, symbol: str) -> NewestTrades:
+        """See :meth:`History.latest`: without ``after`` the newest trades come."""
+        request = HistoryRequest(f"/products/{native_symbol(symbol)}/trades", (("limit", str(ROWS)),))
+        return NewestTrades(request, _rows, _id)
+
 
 class _CoinbaseFill(Fill):
     """Falling ids: ``after`` gives the trades below it, so each page starts with the last of the one before."""
@@ -108,7 +114,7 @@ class _CoinbaseFill(Fill):
         )
 
     def _name_row(self, raw: msgspec.Raw) -> int:
-        return _decode_named(raw).trade_id
+        return _id(raw)
 
     def _next(self, span: Span) -> HistoryRequest | None:
         if not self._anchored and (not span.ids or span.ids[-1] < self.last):
@@ -170,6 +176,11 @@ class _Candles(CandleCursor):
 
 def _whole_second(nanoseconds: int) -> str:
     return format_rfc3339(nanoseconds)[:19] + "Z"
+
+
+def _id(raw: msgspec.Raw) -> int:
+    trade_id: int = _decode_named(raw).trade_id
+    return trade_id
 
 
 def _rows(reply: HistoryReply, receive_time: int) -> Sequence[msgspec.Raw]:

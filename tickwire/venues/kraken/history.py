@@ -29,6 +29,7 @@ from tickwire.venues.history_http import (
     require_ok,
 )
 from tickwire.venues.kraken.symbols import VENUE, native_symbol
+from tickwire.venues.newest import ROWS, NewestTrades
 from tickwire.venues.rate_budget import RateRules
 
 PAGE = 1000
@@ -106,6 +107,11 @@ class KrakenHistory(History):
         self._check_interval(interval)
         return _Ohlcs(rest_pair(symbol), instrument(self.venue, symbol), interval, start=start, end=end)
 
+    def latest(self, symbol: str) -> NewestTrades:
+        """See :meth:`History.latest`: without ``since`` the newest trades come."""
+        request = HistoryRequest("/0/public/Trades", (("pair", rest_pair(symbol)), ("count", str(ROWS))))
+        return NewestTrades(request, lambda reply, receive_time: _rows(reply, receive_time)[0], _id)
+
     def budget_key(self, symbol: str) -> str:
         """Give one budget a pair, as Kraken counts Trades and OHLC by address and pair."""
         return f"{self.venue}:{symbol}"
@@ -156,8 +162,7 @@ class _KrakenFill(Fill):
         )
 
     def _name_row(self, raw: msgspec.Raw) -> int:
-        columns = _decode_rows(raw)
-        return _decode_id(columns[6] if len(columns) > 6 else msgspec.Raw(b"null"))
+        return _id(raw)
 
     def _next(self, span: Span) -> HistoryRequest | None:
         if not self._anchored and (not span.ids or span.ids[0] > self.first) and self._since > 0:
@@ -223,6 +228,11 @@ def _seconds(raw: msgspec.Raw) -> int:
         return parse_fixed(text, 9)
     except InexactDecimal as error:
         raise UnreadableFrame(RejectReason.BAD_TIME, f"time={shown(text)}: {error}") from error
+
+
+def _id(raw: msgspec.Raw) -> int:
+    columns = _decode_rows(raw)
+    return _decode_id(columns[6] if len(columns) > 6 else msgspec.Raw(b"null"))
 
 
 def _rows(reply: HistoryReply, receive_time: int) -> tuple[Sequence[msgspec.Raw], int | None]:
