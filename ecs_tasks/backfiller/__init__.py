@@ -1,0 +1,1 @@
+"""Fills what the validator says is missing from the venues' REST histories."""
