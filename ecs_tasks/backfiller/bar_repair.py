@@ -21,6 +21,8 @@ from ecs_tasks.backfiller.bar_repair_requests import RepairRequests, Waiting
 from ecs_tasks.ingestor.aws_errors import CALL_ERRORS, error_code
 from ecs_tasks.ingestor.publisher import Payload, Put
 from ecs_tasks.shared.backoff import Backoff
+from lambdas.lake_committer.lake_table import glue_catalog
+from lambdas.postgres.database import Database, DatabaseSettings, connect
 from tickwire.envelope import encode
 from tickwire.records import LAKE_REVISION
 
@@ -60,6 +62,12 @@ class RepairPass:
 
     snapshot: LakeSnapshot | None = None
     scans: list[RepairScan] = field(default_factory=list)
+
+
+def new_bar_repairs(put: Put, *, database: DatabaseSettings, lake_database: str, lake_bucket: str) -> "BarRepairs":
+    """Give a task's bar repair, with a connection and a Glue catalogue of its own; nothing is reached yet."""
+    requests = RepairRequests(Database(lambda: connect(database)))
+    return BarRepairs(requests, Lake(glue_catalog(), database=lake_database, bucket=lake_bucket), put)
 
 
 class BarRepairs:
