@@ -16,13 +16,16 @@ from decimal import Context, Decimal, Inexact, InvalidOperation
 
 import numpy as np
 
-from tickwire.columns import Side, TradeBatch
+from tickwire.columns import Side, TradeBatch, TradeFlag
 from tickwire.decimals import INT64_MAX, to_decimal
 from tickwire.records import Bar
 
 SECOND = 1_000_000_000
 LATENESS_SECONDS = {1: 10, 60: 60}
 """The intervals kept live, in seconds, and how long after its end a bar of each can be amended."""
+
+NOT_LIVE = TradeFlag.SNAPSHOT | TradeFlag.BACKFILL | TradeFlag.REDRIVEN
+"""Trades whose receive time says nothing of the feed's latency: they came later than they were made public."""
 
 _EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
 _BEGINNING = -(2**63)
@@ -138,6 +141,8 @@ def bars_from_trades(batch: TradeBatch, interval_seconds: int) -> list[Bar]:
 def sums_of_trades(batch: TradeBatch, interval_seconds: int) -> list[tuple[int, BarSums]]:
     """Give (row of ``batch.instruments``, sums) of each bar, ordered by that row and start.
 
+    ``latest_receive`` is that of the live trades, 0 where none is.
+
     Raises
     ------
     ValueError
@@ -156,6 +161,7 @@ def sums_of_trades(batch: TradeBatch, interval_seconds: int) -> list[tuple[int, 
     last = np.concatenate((first[1:], [len(batch)])) - 1
     # Python integers: price times size passes int64 already at ordinary Bitcoin trades.
     size = rows.size.astype(object)
+    received = np.where(rows.flags & int(NOT_LIVE), 0, rows.receive_time)
     columns = (
         rows.instrument[first],
         start[first],
@@ -169,7 +175,7 @@ def sums_of_trades(batch: TradeBatch, interval_seconds: int) -> list[tuple[int, 
         last - first + 1,
         rows.trade_id[first],
         rows.trade_id[last],
-        np.maximum.reduceat(rows.receive_time, first),
+        np.maximum.reduceat(received, first),
     )
     return [(row[0], BarSums(*row[1:])) for row in zip(*(c.tolist() for c in columns), strict=True)]
 

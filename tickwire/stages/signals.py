@@ -1,4 +1,4 @@
-"""trades-clean to market-events: bars, conflated trades and quotes, and the proofs passed on."""
+"""trades-clean to market-events: bars, conflated trades and quotes, the proofs passed on and summed up."""
 
 from dataclasses import dataclass
 
@@ -6,17 +6,23 @@ import msgspec
 import numpy as np
 
 from tickwire.bars import LATENESS_SECONDS, BarSums, LateTrades, SymbolBars, sums_of_trades
-from tickwire.columns import QuoteBatch, TradeBatch
+from tickwire.columns import QuoteBatch, TradeBatch, TradeFlag
 from tickwire.errors import CounterJump
-from tickwire.records import Bar, Notice, Record, RecordKind
+from tickwire.intervals import IntervalSet
+from tickwire.records import Bar, Continuity, FindingKind, Gap, Record, RecordKind
+from tickwire.stages.continuity import SymbolContinuity
 from tickwire.stages.signals_state import QuotePace, QuoteRow, SignalsState, dump_state, load_state
 from tickwire.stages.stage import Stage, StageOutput
 from tickwire.symbols import Instrument
-from tickwire.timestamps import format_rfc3339
 
 _SECOND = 1_000_000_000
 MAX_BARS = 3_000
 """Bars in one record, about 150 bytes each, so that it stays below its size limit."""
+MAX_CONTINUITIES = 20
+"""Symbols of which one record tells the continuity, at most 7 kB each; those told longest ago come first."""
+_LISTED_TRADES = 60
+"""How far behind the newest id of a symbol a trade may lie to come onto a screen's list of last trades."""
+_FROM_THE_PAST = TradeFlag.BACKFILL | TradeFlag.REDRIVEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +33,13 @@ class SignalsSettings:
     ----------
     newest_trades : at most so many trades, the newest by id, of a symbol in one record
     quotes_per_second : at most so many quotes of a symbol a second; the newest waits its turn
+    continuity_seconds : a symbol's continuity is told so often while only its trades grow in number; what
+        becomes of its gaps is told at once
     """
 
     newest_trades: int = 20
     quotes_per_second: int = 10
+    continuity_seconds: int = 5
 
 
 class SignalsStage(Stage[SignalsState]):
@@ -70,25 +79,49 @@ class SignalsStage(Stage[SignalsState]):
         if source != state.source + 1:
             raise CounterJump(f"partition {record.header.partition}: record {source} after {state.source}")
         state.source = source
-        bars, late = _update_bars(state, record)
-        bars, withheld = _within_limit(bars, record.header.created)
+        bars = _update_bars(state, record)
+        bars, withheld = _within_limit(bars, MAX_BARS - len(record.bars))
+        state.stale.add_bars(withheld)
         output = Record(
             header=msgspec.structs.replace(
                 record.header, kind=RecordKind.EVENTS, counter=state.counter + 1, source=str(source)
             ),
-            trades=newest_trades(record.trades, self._settings.newest_trades),
+            trades=_listed_trades(state, newest_trades(record.trades, self._settings.newest_trades)),
             quotes=self._quotes(state, record),
-            notices=(*record.notices, *late, *withheld),
+            notices=record.notices,
             quarantined=record.quarantined,
             gaps=record.gaps,
             progress=record.progress,
-            bars=tuple(bars),
+            bars=(*bars, *record.bars),
+            findings=record.findings,
+            continuity=self._continuity(state, record),
+            stale_bars=state.stale.take(),
         )
-        parts = (output.trades, output.quotes, output.notices, output.quarantined, output.gaps, output.progress, bars)
+        parts = (
+            *(output.trades, output.quotes, output.notices, output.quarantined, output.gaps, output.progress),
+            *(output.bars, output.findings, output.continuity, output.stale_bars),
+        )
         if not any(len(part) for part in parts):
             return StageOutput(None)
         state.counter += 1
         return StageOutput(output)
+
+    def _continuity(self, state: SignalsState, record: Record) -> tuple[Continuity, ...]:
+        now, pace = record.header.created, self._settings.continuity_seconds * _SECOND
+        progress = {(one.venue, one.symbol): one for one in record.progress}
+        gaps: dict[tuple[str, str], list[Gap]] = {}
+        for gap in record.gaps:
+            gaps.setdefault((gap.venue, gap.symbol), []).append(gap)
+        reopened: dict[tuple[str, str], IntervalSet] = {}
+        for finding in record.findings:
+            if finding.kind is FindingKind.REOPEN:
+                reopened.setdefault((finding.venue, finding.symbol), IntervalSet()).add(finding.first, finding.last)
+        for key in sorted(progress.keys() | gaps.keys() | reopened.keys()):
+            symbol = state.continuity.setdefault(key, SymbolContinuity())
+            ids = tuple(reopened[key].ranges()) if key in reopened else ()
+            symbol.take(progress.get(key), gaps.get(key, ()), ids, time=now)
+        due = sorted((one.told, key) for key, one in state.continuity.items() if one.due(now, pace=pace))
+        return tuple(state.continuity[key].tell(*key, time=now) for _, key in due[:MAX_CONTINUITIES])
 
     def _quotes(self, state: SignalsState, record: Record) -> QuoteBatch:
         batch, now = record.quotes, record.header.created
@@ -118,26 +151,56 @@ def newest_trades(batch: TradeBatch, limit: int) -> TradeBatch:
     return batch.take(order[ends - np.arange(len(order)) <= limit])
 
 
-def _update_bars(state: SignalsState, record: Record) -> tuple[list[Bar], list[Notice]]:
+def _listed_trades(state: SignalsState, batch: TradeBatch) -> TradeBatch:
+    """Leave out trades that fill a gap too far back for a list of the last trades."""
+    listed = np.ones(len(batch), np.bool_)
+    for index in np.unique(batch.instrument).tolist():
+        rows = batch.instrument == index
+        key = (batch.instruments[index].venue, batch.instruments[index].symbol)
+        newest = max(state.newest.get(key, 0), int(batch.trade_id[rows].max()))
+        state.newest[key] = newest
+        listed &= ~rows | (batch.trade_id > newest - _LISTED_TRADES)
+    return batch.take(listed)
+
+
+def _update_bars(state: SignalsState, record: Record) -> list[Bar]:
+    """Give the bars that the record's trades changed; those that they came too late for become stale."""
     batch = record.trades
     seconds: dict[int, list[BarSums]] = {}
     for index, sums in sums_of_trades(batch, 1):
         seconds.setdefault(index, []).append(sums)
     bars: list[Bar] = []
-    notices: list[Notice] = []
     for index in sorted(seconds, key=lambda i: batch.instruments[i]):
         instrument = batch.instruments[index]
         key = (instrument.venue, instrument.symbol)
         scales = (instrument.price_scale, instrument.size_scale)
         live = state.bars.setdefault(key, SymbolBars(*scales))
+        rows = batch.instrument == index
         if (live.price_scale, live.size_scale) != scales:
+            if np.all(batch.flags[rows] & int(_FROM_THE_PAST)):
+                # The instrument's scales changed since these were traded: no reason to change them back.
+                _add_stale(state, key, _as_late(seconds[index]))
+                continue
             bars += _bars(instrument, (live.price_scale, live.size_scale), live.close())
             live.price_scale, live.size_scale = scales
-        newest = int(batch.exchange_time[batch.instrument == index].max())
-        changed, late = live.add(seconds[index], newest)
+        changed, late = live.add(seconds[index], int(batch.exchange_time[rows].max()))
         bars += _bars(instrument, scales, changed)
-        notices += _late_notices(instrument, late, record.header.created)
-    return bars, notices
+        _add_stale(state, key, late)
+    return bars
+
+
+def _as_late(seconds: list[BarSums]) -> list[LateTrades]:
+    widths = {interval: interval * _SECOND for interval in LATENESS_SECONDS}
+    return [
+        LateTrades(interval, part.start // width * width, part.trades)
+        for interval, width in widths.items()
+        for part in seconds
+    ]
+
+
+def _add_stale(state: SignalsState, key: tuple[str, str], late: list[LateTrades]) -> None:
+    for part in late:
+        state.stale.add((*key, part.interval), part.start, part.trades)
 
 
 def _bars(instrument: Instrument, scales: tuple[int, int], changed: list[tuple[int, BarSums, bool]]) -> list[Bar]:
@@ -147,42 +210,17 @@ def _bars(instrument: Instrument, scales: tuple[int, int], changed: list[tuple[i
     ]
 
 
-def _late_notices(instrument: Instrument, late: list[LateTrades], time: int) -> list[Notice]:
-    """Give one notice per interval: which bars the late trades would have belonged to."""
-    notices = []
-    for interval in LATENESS_SECONDS:
-        parts = [part for part in late if part.interval == interval]
-        if parts:
-            text = _bars_text(instrument.symbol, interval, [part.start for part in parts])
-            notices.append(Notice(instrument.venue, "late_trade", text, sum(part.trades for part in parts), time))
-    return notices
+def _within_limit(bars: list[Bar], limit: int) -> tuple[list[Bar], list[Bar]]:
+    """Keep the longest and newest bars that a record can carry; give those too that are final and do not fit.
 
-
-def _within_limit(bars: list[Bar], time: int) -> tuple[list[Bar], list[Notice]]:
-    """Keep the longest and newest bars that a record can carry, and name those that it cannot.
-
-    Only a record of trades hours apart has so many. Like bars with late trades, those withheld
-    have to be recomputed from the stored trades.
+    Only a record of trades hours apart has so many. A bar that is not final comes again by itself.
     """
-    if len(bars) <= MAX_BARS:
+    if len(bars) <= limit:
         return bars, []
-    kept = sorted(bars, key=lambda bar: (bar.interval, bar.start), reverse=True)[:MAX_BARS]
-    keys = {(bar.venue, bar.symbol, bar.interval, bar.start, bar.price_scale) for bar in kept}
-    withheld: dict[tuple[str, str, int], list[int]] = {}
-    rest: list[Bar] = []
-    for bar in bars:
-        if (bar.venue, bar.symbol, bar.interval, bar.start, bar.price_scale) in keys:
-            rest.append(bar)
-        else:
-            withheld.setdefault((bar.venue, bar.symbol, bar.interval), []).append(bar.start)
-    return rest, [
-        Notice(venue, "bars_withheld", _bars_text(symbol, interval, starts), len(starts), time)
-        for (venue, symbol, interval), starts in withheld.items()
-    ]
-
-
-def _bars_text(symbol: str, interval: int, starts: list[int]) -> str:
-    return f"{symbol} {interval} s bars from {format_rfc3339(min(starts))} to {format_rfc3339(max(starts))}"
+    by_worth = sorted(range(len(bars)), key=lambda k: (bars[k].interval, bars[k].start), reverse=True)
+    kept = set(by_worth[: max(0, limit)])
+    withheld = [bar for k, bar in enumerate(bars) if k not in kept and bar.final]
+    return [bar for k, bar in enumerate(bars) if k in kept], withheld
 
 
 def _quote_batch(due: list[tuple[Instrument, QuoteRow]]) -> QuoteBatch:
