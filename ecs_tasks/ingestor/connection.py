@@ -10,30 +10,31 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from picows import WSError, ws_connect
 
+from ecs_tasks.ingestor.attempts import Attempts
+from ecs_tasks.ingestor.ends import Cause, End, end_of_attempt
+from ecs_tasks.ingestor.feed_stats import FeedStats
 from ecs_tasks.ingestor.logs import LOGGER, log
 from ecs_tasks.ingestor.session import MAX_SOCKET_FRAME_BYTES, Session
 from ecs_tasks.ingestor.settings import FeedSettings
-from ecs_tasks.ingestor.stats import FeedStats
+from ecs_tasks.ingestor.watchdog import OVERLAP_SECONDS, Watchdog
 from ecs_tasks.shared.backoff import Backoff
 from tickwire.venues.feed import Feed
 
 CONNECT_SECONDS = 15.0
 STABLE_SECONDS = 60.0
 """A socket that lived this long starts the backoff anew."""
-OVERLAP_SECONDS = 10.0
-"""How long an old socket is read beside its successor at most."""
 BACKOFF_SECONDS = (0.5, 30.0)
-"""Base and cap. Binance allows 300 attempts in 5 minutes an address, Kraken about 150 in 10."""
+"""Base and cap of the waits between attempts."""
+HALTED_SECONDS = (5.0, 15.0)
+"""The wait before an attempt is drawn between these at least while the venue says that it does not trade."""
 
-
-LIMITED_SECONDS = 60.0
-"""The wait after an answer that says too many attempts, unless it names a longer one."""
-MAX_RETRY_AFTER_SECONDS = 900.0
+_STOPPED = End(Cause.STOPPED, "stopped")
+_REPLACED = End(Cause.STOPPED, "replaced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +48,13 @@ class Hooks:
     notice: Callable[["Connection", str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
-    """Why a socket ended, and how soon the next may be opened."""
-
-    reason: str
-    at_once: bool = False
-    wait_seconds: float = 0.0
-    """At least this long, where the venue says so."""
-
-
 class Connection:
     """Keeps one entry of the settings connected until stopped.
 
     Parameters
     ----------
     new_feed : gives a parser; there are two, since two sockets may be open for a moment
+    attempts : the venues' limits on attempts; None: this connection has them for itself
     """
 
     def __init__(
@@ -72,6 +64,7 @@ class Connection:
         new_feed: Callable[[], Feed],
         hooks: Hooks,
         stats: FeedStats,
+        attempts: Attempts | None = None,
         backoff: Backoff | None = None,
         check_seconds: float = 0.5,
     ) -> None:
@@ -81,6 +74,7 @@ class Connection:
         self._spare = new_feed()
         self._hooks = hooks
         self._stats = stats
+        self._attempts = attempts or Attempts()
         self._backoff = backoff or Backoff(base_seconds=base, cap_seconds=cap)
         self._check_seconds = check_seconds
         self._session: Session | None = None
@@ -89,7 +83,9 @@ class Connection:
         self._stopping = asyncio.Event()
         self._at_once = float("-inf")
         self._expected: frozenset[tuple[str, str]] = frozenset()
-        stats.connections += 1
+        self._halted = False
+        self._present = False
+        stats.opened(id(self))
 
     @property
     def sessions(self) -> list[Session]:
@@ -99,7 +95,21 @@ class Connection:
     @property
     def connected(self) -> bool:
         """Whether a socket is open and subscribed."""
-        return self._session is not None
+        return any(not session.ended.done() for session in self.sessions)
+
+    @property
+    def halted(self) -> bool:
+        """Whether the venue said that it does not trade for now."""
+        told = None if self._session is None else self._session.halted
+        return self._halted if told is None else told
+
+    @property
+    def settled(self) -> bool:
+        """Whether the present socket has shown a stream, or was open long enough to have done so."""
+        session = self._session
+        if session is None:
+            return False
+        return session.streams.spoke() or time.monotonic() - session.started >= OVERLAP_SECONDS
 
     def pause(self, cause: str) -> None:
         """Stop reading until :meth:`resume` has been called for every cause."""
@@ -122,16 +132,25 @@ class Connection:
                 end = await self._run_session()
             except Exception as error:  # a fault with one venue must not stop the others
                 LOGGER.exception("the connection failed by a fault of the programme")
-                end = _End(f"fault of the programme: {type(error).__name__}")
+                end = End(Cause.FAULT, f"fault of the programme: {type(error).__name__}")
+            self._note_presence()
             if self._stopping.is_set():
                 break
-            self._stats.reconnects += 1
-            reason = self._stats.last_end = end.reason
+            self._stats.ended(end, now=time.time_ns())
             wait = 0.0 if end.at_once else max(self._backoff.next_seconds(), end.wait_seconds)
-            log(logging.WARNING, "reconnecting", feed=self.feed.name, reason=reason, wait_seconds=round(wait, 3))
-            self._hooks.notice(self, f"{self.feed.name}: {reason}; reconnecting")
-            if wait:
-                await self._sleep(wait)
+            if self._halted and not end.foreseen:
+                wait = max(wait, random.uniform(*HALTED_SECONDS))  # noqa: S311 - not all at once, no secret
+            log(
+                logging.WARNING,
+                "reconnecting",
+                feed=self.feed.name,
+                group=self.entry.label,
+                cause=end.cause.value,
+                reason=end.reason,
+                wait_seconds=round(wait, 3),
+            )
+            self._hooks.notice(self, f"{self.entry.label}: {end.reason}; reconnecting [{end.cause.value}]")
+            await self._sleep(wait)
 
     async def stop(self, seconds: float) -> None:
         """Say goodbye and read what the venue sent before its answer, for at most ``seconds``."""
@@ -145,42 +164,52 @@ class Connection:
                 if unanswered:
                     log(logging.WARNING, "the venue did not answer the close frame", feed=self.feed.name)
         for session in sessions:
-            session.abort("stopped")
+            session.abort(_STOPPED)
             self._hooks.hand_over(self, session)
         self._drop_retired()
+        self._note_presence()
 
-    async def _run_session(self) -> "_End":
+    async def _run_session(self) -> End:
         """Run one socket until it ends or is retired."""
+        await self._sleep(await self._attempts.reserve(self.feed))
+        if self._stopping.is_set():
+            return _STOPPED
         try:
             session = await self._connect()
         except (OSError, TimeoutError, WSError) as error:
-            return _End(f"cannot connect: {_text(error)}", wait_seconds=_retry_after(error))
+            end = end_of_attempt(error)
+            if end.cause is Cause.RATE_LIMITED:
+                await self._attempts.block(self.feed, end.wait_seconds)
+            return end
         if self._stopping.is_set():
-            session.abort("stopped")
-            return _End("stopped")
+            session.abort(_STOPPED)
+            return _STOPPED
         self._session = session
-        self._stats.connected += 1
-        log(logging.INFO, "connected", feed=self.feed.name, symbols=len(self.entry.symbols))
-        self._hooks.notice(self, f"{self.feed.name}: connected")
+        self._note_presence()
+        session.ended.add_done_callback(lambda _: self._note_presence())
+        log(logging.INFO, "connected", feed=self.feed.name, group=self.entry.label, symbols=len(self.entry.symbols))
+        self._hooks.notice(self, f"{self.entry.label}: connected")
         try:
-            reason, foreseen = await self._watch(session)
+            end = await self._watch(session)
         finally:
-            self._stats.connected -= 1
             self._session = None
             self._hooks.hand_over(self, session)
+        if session.halted is not None:
+            self._halted = session.halted
         now = time.monotonic()
         if now - session.started >= STABLE_SECONDS:
             self._backoff.reset()
         self._expected = session.streams.liquid()
-        if not foreseen or self._stopping.is_set():
-            if not self._stopping.is_set():
-                session.abort(reason)
-            return _End(reason)
+        if self._stopping.is_set():
+            return end
+        if not end.foreseen:
+            session.abort(end)
+            return end
         # A venue that asks on every connection must not be answered without a pause.
         at_once = now - self._at_once >= STABLE_SECONDS
         self._at_once = now
         self._retire(session)
-        return _End(reason, at_once=at_once)
+        return replace(end, at_once=at_once)
 
     async def _connect(self) -> Session:
         # The old socket's parser keeps its books while the new one starts with none, however often it is tried.
@@ -205,54 +234,33 @@ class Connection:
             session.send(frame)
         return session
 
-    async def _watch(self, session: Session) -> tuple[str, bool]:
-        """Wait for the end of a socket; gives the reason, and whether it can still be read for a while."""
-        liveness = session.feed.liveness
-        # Not all connections of a fleet at the same second.
-        lifetime = (liveness.connection_seconds or float("inf")) * random.uniform(0.95, 0.99)  # noqa: S311
-        next_ping = time.monotonic() + liveness.ping_seconds
+    async def _watch(self, session: Session) -> End:
+        """Wait for the end of a socket."""
+        watchdog = Watchdog(session, expected=self._expected)
         stopping = asyncio.ensure_future(self._stopping.wait())
-        said_silent = False
         try:
             while True:
                 waits: set[asyncio.Future[Any]] = {session.ended, session.retire, stopping}
                 await asyncio.wait(waits, timeout=self._check_seconds, return_when=asyncio.FIRST_COMPLETED)
                 if stopping.done():
-                    return "stopped", False
+                    return _STOPPED
                 if session.ended.done():
-                    return await session.why(), False
+                    return await session.why()
                 if session.retire.done():
-                    return session.retire.result(), True
+                    return End(Cause.VENUE_ASKED, session.retire.result(), foreseen=True)
                 now = time.monotonic()
-                if self._retired is not None and self._has_taken_over(session, now):
+                if self._retired is not None and watchdog.has_taken_over(now):
                     self._drop_retired()
-                if liveness.ping_payload is not None and now >= next_ping:
-                    session.send(liveness.ping_payload)
-                    next_ping = now + liveness.ping_seconds
+                watchdog.keep_alive(now)
                 if self._paused:
                     continue
-                if now - session.last_frame >= liveness.silence_seconds:
-                    return f"silent for {liveness.silence_seconds:g} s", False
-                silent = session.streams.silent(now)
-                if silent is not None:
-                    symbol, kind = silent
-                    return f"{kind} of {symbol} silent for {liveness.stream_silence_seconds:g} s", True
-                if now - session.started >= lifetime:
-                    return "the venue's limit of a connection's life is near", True
-                if not said_silent and now - session.started >= liveness.stream_silence_seconds:
-                    said_silent = True
-                    for symbol, kind in sorted(session.streams.never_seen(self._expected)):
-                        self._hooks.notice(
-                            self, f"{self.feed.name}: {kind} of {symbol} still silent after reconnecting"
-                        )
+                if (end := watchdog.judge(now)) is not None:
+                    return end
+                for symbol, kind in watchdog.still_silent(now):
+                    text = f"{self.entry.label}: {kind} of {symbol} still silent after reconnecting"
+                    self._hooks.notice(self, text)
         finally:
             stopping.cancel()
-
-    def _has_taken_over(self, session: Session, now: float) -> bool:
-        """Say whether every liquid stream of the old socket has spoken on the new one, or the overlap is over."""
-        if now - session.started >= OVERLAP_SECONDS:
-            return True
-        return session.streams.spoke() and not session.streams.never_seen(self._expected)
 
     def _retire(self, session: Session) -> None:
         self._drop_retired()
@@ -261,38 +269,24 @@ class Connection:
 
     def _drop_retired(self) -> None:
         if self._retired is not None:
-            self._retired.abort("replaced")
+            self._retired.abort(_REPLACED)
             self._hooks.hand_over(self, self._retired)
             self._retired = None
 
+    def _note_presence(self) -> None:
+        """Count how long there is no socket; overlapping ones leave no such time."""
+        present = self.connected
+        if present and not self._present:
+            self._stats.gained(id(self))
+        elif self._present and not present:
+            self._stats.lost(id(self))
+        self._present = present
+
     async def _sleep(self, seconds: float) -> None:
+        if not seconds:
+            return
         try:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
         except TimeoutError:
             pass
-
-
-def _retry_after(error: Exception) -> float:
-    """Give how long a venue that limits our attempts wants us to wait, in seconds; 0 where it says nothing.
-
-    Binance answers 429, and 418 to who goes on after it, and bans the address for longer each time.
-    """
-    response = getattr(error, "response", None)
-    if response is None or int(response.status) not in (418, 429, 503):
-        return 0.0
-    try:
-        asked = float(response.headers.get("Retry-After", ""))
-    except ValueError:
-        asked = 0.0
-    least = 0.0 if int(response.status) == 503 else LIMITED_SECONDS
-    return min(max(asked, least), MAX_RETRY_AFTER_SECONDS)
-
-
-def _text(error: Exception) -> str:
-    status = getattr(getattr(error, "response", None), "status", None)
-    if status is not None and int(status) == 451:
-        return "HTTP 451: the venue refuses this address by law (Binance: use binance-us from the United States)"
-    if status is not None:
-        return f"HTTP {int(status)}"
-    return f"{type(error).__name__}: {error}"[:200] if str(error) else type(error).__name__

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
+from ecs_tasks.ingestor.ends import Cause, End, end_of_socket
 from ecs_tasks.ingestor.logs import log
 from ecs_tasks.ingestor.streams import StreamWatch
 from tickwire.venues.feed import MAX_FRAME_BYTES, Feed, FrameReject, ParsedFrames, RejectReason
+from tickwire.venues.rate_budget import RateBudget, RateRules
 
 FLUSH_ROWS = 4096
 """Rows parsed from one socket that are handed over at once, without awaiting the next flush."""
@@ -21,8 +23,9 @@ class Session(WSListener):
     """Parses the frames of one socket in its callback, and knows why it ended.
 
     ``hand_over`` is called with the session when much has been parsed; the host also takes
-    ``parsed`` at every flush. ``ended`` gets the reason as text when the socket is gone;
-    ``retire`` gets one when the venue asks for a new connection.
+    ``parsed`` at every flush. ``ended`` gets the reason when the socket is gone; ``retire`` gets one
+    as text when the venue asks for a new connection. ``halted`` is the venue's last word on whether
+    it trades, None if it said none.
     """
 
     def __init__(self, feed: Feed, *, hand_over: Callable[["Session"], None]) -> None:
@@ -32,11 +35,17 @@ class Session(WSListener):
         self.started = self.last_frame = time.monotonic()
         self.last_frame_ns = 0
         loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[str] = loop.create_future()
+        self.ended: asyncio.Future[End] = loop.create_future()
         self.retire: asyncio.Future[str] = loop.create_future()
+        self.halted: bool | None = None
         self._hand_over = hand_over
         self._transport: WSTransport | None = None
         self._fragments = bytearray()
+        self._pinged = float("-inf")
+        # The burst and what comes back in a second are together what may be sent in any second.
+        refill = max(feed.messages_per_second // 2, 1)
+        burst = max(feed.messages_per_second - refill, 1)
+        self._messages = RateBudget(RateRules(burst=burst, per_second=refill))
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Keep the transport; life is counted from here, however long the handshake took (picows)."""
@@ -46,12 +55,15 @@ class Session(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Say why the socket ended (picows)."""
         if not self.ended.done():
-            self.ended.set_result(_why(transport))
+            self.ended.set_result(end_of_socket(transport))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Parse a data frame, answer a ping, follow a close (picows)."""
-        self.last_frame = time.monotonic()
         kind = frame.msg_type
+        if kind == WSMsgType.PONG:
+            # Answered by the venue's edge, which may live on when what is behind it is dead.
+            return
+        self.last_frame = time.monotonic()
         if kind == WSMsgType.TEXT or kind == WSMsgType.BINARY or kind == WSMsgType.CONTINUATION:
             payload = frame.get_payload_as_bytes()
             if not frame.fin or self._fragments:
@@ -70,9 +82,23 @@ class Session(WSListener):
             transport.disconnect()
 
     def send(self, frame: bytes) -> None:
-        """Send a text frame."""
-        if self._transport is not None and not self._transport.is_disconnected:
-            self._transport.send(WSMsgType.TEXT, frame)
+        """Send a text frame, after those that wait for the venue's limit on messages."""
+        wait = self._messages.reserve(time.monotonic_ns(), 1)
+        if wait:
+            asyncio.get_running_loop().call_later(wait, self._send_now, frame)
+        else:
+            self._send_now(frame)
+
+    def probe(self, now: float, silence_seconds: float) -> None:
+        """Ping a socket that was silent for half the time after which it is taken for dead, once a silence.
+
+        If the other end has forgotten the connection (a restart, a dropped NAT entry) it resets it now,
+        sooner than the silence would tell. An answer is no proof that the venue still has trades for us.
+        """
+        idle = now - self.last_frame >= silence_seconds / 2
+        if idle and self._pinged < self.last_frame and self._transport is not None:
+            self._pinged = now
+            self._transport.send_ping()
 
     def pause(self) -> None:
         """Stop reading the socket: TCP's window fills and the venue's writes wait."""
@@ -92,22 +118,22 @@ class Session(WSListener):
         if self._transport is not None and not self._transport.is_disconnected:
             self._transport.send_close(WSCloseCode.OK)
 
-    def abort(self, reason: str) -> None:
+    def abort(self, end: End) -> None:
         """Cut the socket at once."""
         if not self.ended.done():
-            self.ended.set_result(reason)
+            self.ended.set_result(end)
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
-    async def why(self) -> str:
+    async def why(self) -> End:
         """Give the reason of an ended socket, a fault in the protocol included."""
-        reason = await self.ended
+        end = await self.ended
         if self._transport is not None:
             try:
                 await self._transport.wait_disconnected()
             except Exception as error:  # whatever made picows cut the socket
-                return f"cut: {type(error).__name__}: {error}"[:200]
-        return reason
+                return End(Cause.PROTOCOL_ERROR, f"cut: {type(error).__name__}: {error}"[:200])
+        return end
 
     def take(self) -> ParsedFrames:
         """Give what was parsed since the last call."""
@@ -123,12 +149,21 @@ class Session(WSListener):
             log(logging.ERROR, "the parser failed on a frame", feed=self.feed.name, error=repr(error))
             detail = f"{type(error).__name__}: {error}"
             parsed.rejects.append(FrameReject(RejectReason.PARSER_FAILED, detail, payload, receive_time))
-        if parsed.statuses and not self.retire.done():
-            asked = next((status for status in parsed.statuses if status.reconnect), None)
-            if asked is not None:
-                self.retire.set_result(f"venue asks: {asked.text}")
+        for status in parsed.statuses:
+            if status.halted is not None:
+                self.halted = status.halted
+            if status.reconnect and not self.retire.done():
+                self.retire.set_result(f"venue asks: {status.text}")
+        if parsed.replies:
+            for reply in parsed.replies:
+                self.send(reply)
+            parsed.replies.clear()
         if len(parsed.trades) >= FLUSH_ROWS or parsed.rejects:
             self._hand_over(self)
+
+    def _send_now(self, frame: bytes) -> None:
+        if self._transport is not None and not self._transport.is_disconnected:
+            self._transport.send(WSMsgType.TEXT, frame)
 
     def _assemble(self, payload: bytes, *, fin: bool) -> bytes | None:
         """Gather the fragments of a message; what is beyond the limit is not kept, so the parser rejects it."""
@@ -139,11 +174,3 @@ class Session(WSListener):
         whole = bytes(self._fragments)
         self._fragments.clear()
         return whole
-
-
-def _why(transport: WSTransport) -> str:
-    handshake = transport.close_handshake
-    received = getattr(handshake, "recv", None)
-    if received is None:
-        return "connection lost"
-    return f"closed by the venue: {int(received.code)} {received.reason or ''}".rstrip()[:200]

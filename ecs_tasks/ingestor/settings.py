@@ -1,9 +1,11 @@
 """The environment of the task, checked once at the start: a wrong value stops it with one sentence."""
 
+import hashlib
 import re
-from typing import Annotated
+from collections import Counter
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tickwire.venues.registry import FEEDS
@@ -15,7 +17,8 @@ class FeedSettings(BaseModel):
     """One connection: a feed and the group of symbols that it carries.
 
     ``symbols`` are canonical (``BTC-USDT``). ``url`` is scheme, host and path prefix without a
-    trailing slash; None means the venue's own address.
+    trailing slash; None means the venue's own address. ``group`` names the entry among the tasks
+    that share the table; None makes a name of the feed and the symbols, in whatever order.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,6 +26,20 @@ class FeedSettings(BaseModel):
     feed: str
     symbols: Annotated[tuple[str, ...], Field(min_length=1, max_length=1024)]
     url: str | None = None
+    group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] | None = None
+
+    @property
+    def name(self) -> str:
+        """The group's name, the same in every task that is given these symbols of this feed."""
+        if self.group is not None:
+            return self.group
+        digest = hashlib.sha256(" ".join(sorted(self.symbols)).encode()).hexdigest()
+        return f"{self.feed}-{digest[:12]}"
+
+    @property
+    def label(self) -> str:
+        """What notices call the connection: the group's given name, or the feed's."""
+        return self.group or self.feed
 
     @field_validator("feed")
     @classmethod
@@ -80,4 +97,21 @@ class IngestorSettings(BaseSettings):
     """PutRecords calls under way at once."""
     drain_seconds: Annotated[float, Field(gt=0)] = 25.0
     """How long SIGTERM waits for what is held to be accepted; ECS kills the task after 30 s."""
+    coordination_table: Annotated[str, Field(min_length=1)] | None = None
+    """DynamoDB table by which tasks share the feeds as groups; without it this task holds them all."""
+    holders: Annotated[int, Field(ge=1, le=2)] = 1
+    """How many tasks hold each group at once; the second one's trades are removed as duplicates."""
+    max_groups: Annotated[int, Field(ge=1)] | None = None
+    """Groups that this task holds at most."""
+    address: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,100}$")] = "shared"
+    """Names the egress address, behind which all tasks share the venues' limits."""
+    lease_seconds: Annotated[float, Field(ge=1, le=300)] = 15.0
+    """A group whose holder is silent for so long may be taken by another task."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @model_validator(mode="after")
+    def _groups_differ(self) -> Self:
+        twice = [name for name, count in Counter(entry.name for entry in self.feeds).items() if count > 1]
+        if self.coordination_table is not None and twice:
+            raise ValueError(f"the group {twice[0]!r} is named twice; TICKWIRE_HOLDERS=2 has groups held by two tasks")
+        return self

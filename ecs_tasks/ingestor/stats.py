@@ -1,20 +1,15 @@
 """Counts for ``/stats``: what came, by feed and symbol, and what was accepted."""
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ecs_tasks.ingestor.batcher import Added
+from ecs_tasks.ingestor.feed_stats import FeedStats
 from tickwire.records import Record
 from tickwire.symbols import Instrument
-from tickwire.venues.feed import ParsedFrames
-
-MAX_NAMES = 200
-"""Different names of ignored messages or drifted fields kept; they come from the venue."""
-OTHER = "(other)"
 
 
 class Histogram:
@@ -47,53 +42,6 @@ class Histogram:
         return {
             name: None if (value := self.percentile(percent)) is None else round(value, 6)
             for name, percent in (("p50", 50.0), ("p99", 99.0))
-        }
-
-
-@dataclass(slots=True)
-class FeedStats:
-    """What came on the connections of one feed."""
-
-    connections: int = 0
-    connected: int = 0
-    last_end: str = ""
-    """Why its last connection ended or could not be made."""
-    frames: int = 0
-    trades: int = 0
-    quotes: int = 0
-    rejects: Counter[str] = field(default_factory=Counter)
-    ignored: Counter[str] = field(default_factory=Counter)
-    drift: Counter[str] = field(default_factory=Counter)
-    checksum_failures: int = 0
-    reconnects: int = 0
-    last_frame_ns: int = 0
-
-    def add(self, parsed: ParsedFrames, added: Added) -> None:
-        """Count a hand-over."""
-        self.frames += parsed.frames
-        self.trades += sum(seen.trades for seen in added.trades)
-        self.quotes += sum(rows for _, rows in added.quotes)
-        self.checksum_failures += parsed.checksum_failures
-        for reject in parsed.rejects:
-            self.rejects[reject.reason.value] += 1
-        _add_bounded(self.ignored, parsed.ignored)
-        _add_bounded(self.drift, parsed.drift)
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the counts as ``/stats`` shows them; connected means all connections of the feed are."""
-        return {
-            "connected": self.connected == self.connections,
-            "connections": self.connections,
-            "frames": self.frames,
-            "trades": self.trades,
-            "quotes": self.quotes,
-            "rejects": dict(self.rejects),
-            "ignored": dict(self.ignored),
-            "drift": dict(self.drift),
-            "checksum_failures": self.checksum_failures,
-            "reconnects": self.reconnects,
-            "last_end": self.last_end,
-            "last_frame_ns": self.last_frame_ns,
         }
 
 
@@ -185,8 +133,3 @@ class Stats:
 
 def _key(instrument: Instrument) -> tuple[str, str]:
     return instrument.venue, instrument.symbol
-
-
-def _add_bounded(total: Counter[str], more: Counter[str]) -> None:
-    for name, count in more.items():
-        total[name if name in total or len(total) < MAX_NAMES else OTHER] += count

@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from ecs_tasks.ingestor import connection as connection_module
+from ecs_tasks.ingestor import ends as ends_module
 from ecs_tasks.shared.backoff import Backoff
 from ecs_tasks.ingestor.dead_frames import DeadFrame
 from ecs_tasks.ingestor.task import IngestorTask
@@ -69,7 +70,8 @@ async def test_connects_subscribes_and_publishes(exchange: Any, stream: Any, que
         assert exchange.paths == ["/tiny?BTC-USD"]
         await tiny.eventually(lambda: exchange.received == ["subscribe BTC-USD"])
         stats = task.stats_json()
-    assert stats["feeds"]["tiny"] | {"last_frame_ns": 0} == {
+    assert 0 < stats["feeds"]["tiny"]["seconds_without_connection"] < 5
+    assert stats["feeds"]["tiny"] | {"last_frame_ns": 0, "seconds_without_connection": 0} == {
         "connected": True,
         "connections": 1,
         "frames": 502,
@@ -80,7 +82,11 @@ async def test_connects_subscribes_and_publishes(exchange: Any, stream: Any, que
         "drift": {},
         "checksum_failures": 0,
         "reconnects": 0,
+        "reconnects_by_cause": {},
+        "last_reconnect_cause": "",
+        "last_reconnect_ns": 0,
         "last_end": "",
+        "seconds_without_connection": 0,
         "last_frame_ns": 0,
     }
     assert stats["symbols"] == {"tiny:BTC-USD": {"first_id": 1, "last_id": 500, "trades": 500}}
@@ -112,7 +118,7 @@ async def test_reconnects_after_each_way_of_losing_the_socket(
     exchange.scripts = [closes, drops, breaks_protocol, stays]
     async with running(new_task(tiny, stream, queue, exchange.url)) as task:
         await tiny.eventually(lambda: 4 in stream.trade_ids("BTC-USD"))
-        assert task.stats.feeds["tiny"].reconnects == 3
+        assert task.stats.feeds["tiny"].reconnects.total() == 3
         await tiny.eventually(lambda: any("1012 restarting" in text for _, text in stream.notices()))
     # What was in flight when a socket was cut may be lost to TCP; what closes in order may not.
     assert {1, 4} <= set(stream.trade_ids("BTC-USD"))
@@ -139,9 +145,9 @@ async def test_a_socket_without_any_frame_is_given_up_and_control_frames_count_a
     new_feed = tiny.with_liveness(silence_seconds=0.3)
     async with running(new_task(tiny, stream, queue, exchange.url, new_feed=new_feed)) as task:
         await asyncio.wait_for(pinged.wait(), 10)
-        assert task.stats.feeds["tiny"].reconnects == 0
+        assert task.stats.feeds["tiny"].reconnects.total() == 0
         await tiny.eventually(lambda: stream.trade_ids("BTC-USD") == [1])
-        await tiny.eventually(lambda: ("connection", "tiny: silent for 0.3 s; reconnecting") in stream.notices())
+        await tiny.eventually(lambda: ("connection", "tiny: silent for 0.3 s; reconnecting [silent]") in stream.notices())
 
 
 async def test_a_slow_handshake_is_no_silence(exchange: Any, stream: Any, queue: Queue, tiny: Any) -> None:
@@ -159,7 +165,7 @@ async def test_a_slow_handshake_is_no_silence(exchange: Any, stream: Any, queue:
         new_feed = tiny.with_liveness(silence_seconds=0.5)
         async with running(new_task(tiny, stream, queue, url, new_feed=new_feed)) as task:
             await tiny.eventually(lambda: stream.trade_ids("BTC-USD") == [1])
-            assert task.stats.feeds["tiny"].reconnects == 0
+            assert task.stats.feeds["tiny"].reconnects.total() == 0
 
 
 async def test_the_venues_ping_payload_is_sent(exchange: Any, stream: Any, queue: Queue, tiny: Any) -> None:
@@ -221,7 +227,7 @@ async def test_the_old_socket_keeps_its_parser_while_its_successor_cannot_connec
         exchange.server.close(close_connections=False)
         await tiny.eventually(lambda: not exchange.server.sockets)
         old_socket.set()
-        await tiny.eventually(lambda: task.stats.feeds["tiny"].reconnects >= 5)
+        await tiny.eventually(lambda: task.stats.feeds["tiny"].reconnects.total() >= 5)
         assert task.connections[0].sessions == [session]
         assert session.feed.reconnections == resets
 
@@ -267,7 +273,7 @@ async def test_a_silent_stream_among_speaking_ones_brings_a_new_socket_and_a_not
     task = new_task(tiny, stream, queue, exchange.url, new_feed=new_feed, symbols=("BTC-USD", "ETH-USD"))
     async with running(task):
         await tiny.eventually(lambda: 41 in stream.trade_ids("BTC-USD"))
-        text = "tiny: trades of BTC-USD silent for 1 s; reconnecting"
+        text = "tiny: trades of BTC-USD silent for 1 s; reconnecting [stream_silent]"
         await tiny.eventually(lambda: ("connection", text) in stream.notices())
 
 
@@ -292,7 +298,7 @@ async def test_garbage_goes_to_the_dead_letter_queue_and_the_rest_goes_on(
         await tiny.eventually(lambda: len(queue.frames) == 103)
         await tiny.eventually(lambda: stream.trade_ids("BTC-USD") == [1, 2])
         assert task.stats.feeds["tiny"].rejects == {"not_json": 102, "parser_failed": 1}
-        assert task.stats.feeds["tiny"].reconnects == 0
+        assert task.stats.feeds["tiny"].reconnects.total() == 0
     assert {frame.reject.frame for frame in queue.frames} == {b"garbage", b"\x00\xff\xfe", b"BOOM", b"noise"}
     notices = stream.notices()
     assert notices["frame_rejected", "tiny: not_json"] == 102
@@ -324,7 +330,7 @@ async def test_an_exchange_that_is_not_there_is_tried_again_until_it_is(
     exchange.server.close()
     await exchange.server.wait_closed()
     async with running(new_task(tiny, stream, queue, f"ws://127.0.0.1:{port}")) as task:
-        await tiny.eventually(lambda: task.stats.feeds["tiny"].reconnects >= 3)
+        await tiny.eventually(lambda: task.stats.feeds["tiny"].reconnects.total() >= 3)
         status, body = task.health()
         assert (status, body["status"]) == (200, "degraded")
         assert body["reasons"] == ["tiny is not connected"]
@@ -372,7 +378,7 @@ async def test_a_refusal_is_told_and_its_wait_is_kept(
     least: float,
     said: str,
 ) -> None:
-    monkeypatch.setattr(connection_module, "LIMITED_SECONDS", 0.0)
+    monkeypatch.setattr(ends_module, "LIMITED_SECONDS", 0.0)
     asked: list[float] = []
 
     def refuse(connection: ServerConnection, request: Any) -> Any:
@@ -411,6 +417,6 @@ async def test_a_fault_in_one_connection_does_not_stop_the_others(
     task = IngestorTask(settings, put=stream.put, send=queue.send, new_feed=lambda name: next(feeds))
     async with running(task):
         await tiny.eventually(lambda: 1 in stream.trade_ids("ETH-USD"))
-        text = "tiny: fault of the programme: LookupError; reconnecting"
+        text = "tiny: fault of the programme: LookupError; reconnecting [fault]"
         await tiny.eventually(lambda: stream.notices()["connection", text] >= 2)
         assert [connection.connected for connection in task.connections] == [False, True]
