@@ -15,8 +15,9 @@ COMMANDS = {
     "bars": "compute bars (OHLC, volume, VWAP) from trades",
     "query": "run SQL over the lake",
     "cat": "show what a stream record holds",
+    "dead-letters": "list, show and redrive what could not go on",
 }
-"""Name and help line of each; ``tickwire/cli/<name>.py`` has ``add_parser`` and ``main``."""
+"""Name and help line of each; ``tickwire/cli/<name>.py``, with _ for -, has ``add_parser`` and ``main``."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else list(argv)
     name = next((argument for argument in arguments if not argument.startswith("-")), None)
     try:
-        module = import_module(f"tickwire.cli.{name}") if name in COMMANDS else None
+        module = import_module(f"tickwire.cli.{name.replace('-', '_')}") if name in COMMANDS else None
     except ImportError as error:
         return _fail(name, error, f"cannot be loaded: {error}")
     parser = _parser()
