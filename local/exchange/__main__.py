@@ -10,6 +10,7 @@ from pathlib import Path
 
 from local.exchange.faults.order import FaultOrder, FaultRefused, read_orders
 from local.exchange.floor import steady_clock
+from local.exchange.listings import listings
 from local.exchange.replay import MAX_SPEED, ReplaySource
 from local.exchange.server import Address, Exchange
 from local.exchange.simulator import DEFAULT_RATE
@@ -37,6 +38,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--rate", type=_rate, default=DEFAULT_RATE, help="mean trades a second over all markets (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        choices=[name for name, listing in listings().items() if not listing.is_default],
+        help="simulate this venue besides those of the default catalogue",
     )
     parser.add_argument(
         "--speed", type=_speed, default=1.0, help="times faster than recorded; 0 or max: as fast as clients take it"
@@ -75,7 +83,7 @@ def _faults(text: str) -> list[FaultOrder]:
 def _source(options: argparse.Namespace) -> Source:
     if options.source == "replay":
         return ReplaySource(options.files, speed=options.speed, subscribers=options.subscribers)
-    return SimulatorSource(seed=options.seed, rate=options.rate, now=steady_clock()())
+    return SimulatorSource(seed=options.seed, rate=options.rate, now=steady_clock()(), also=options.also)
 
 
 async def _serve(options: argparse.Namespace) -> int:

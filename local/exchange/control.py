@@ -9,6 +9,7 @@ from aiohttp import web
 from local.exchange.faults.order import FaultRefused, read_orders
 from local.exchange.faults.venue import BROKEN
 from local.exchange.floor import Floor
+from local.exchange.listings import listings
 from local.exchange.rest.registry import rest_venues
 from local.exchange.source import Source
 from tickwire.decimals import format_fixed
@@ -24,13 +25,14 @@ class Control:
 
     def routes(self) -> list[web.RouteDef]:
         """Give the routes, which must come before those of the feeds' sockets."""
+        roots = "|".join(sorted({listing.rest_root for listing in listings().values()}))
         return [
             web.get("/control/faults", self._list),
             web.post("/control/faults", self._order),
             web.delete("/control/faults", self._end),
             web.get("/control/truth", self._truth),
             web.get("/control/tape", self._tape),
-            web.get("/{feed}/{path:(?:api|products|0)/.*}", self._history),
+            web.get(f"/{{feed}}/{{path:(?:{roots})/.*}}", self._history),
         ]
 
     def truth(self) -> dict[str, Any]:

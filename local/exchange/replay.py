@@ -4,10 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local.exchange.catalogue import FEED_VENUES
+from local.exchange.listings import listings
 from local.exchange.recorded_tape import RecordedTapes
 from local.exchange.source import Source
 from local.exchange.venues.protocol import EVERYONE, Desk, FeedProtocol, Outgoing, Recorded
@@ -33,6 +34,8 @@ _BATCH_FRAMES = 256
 _BATCH_BYTES = 256 * 1024
 """Frames that are due at once are written together, and others get a turn after so many."""
 _MIN_SLEEP_SECONDS = 0.001
+_LOOKED_AT = 200
+"""Frames of a file by which its feed is told."""
 
 
 class Recording:
@@ -47,9 +50,9 @@ class Recording:
             If it cannot be read, or is of no known feed.
         """
         self.path = path
-        feed = detect_feed(path)
-        if feed is None or feed not in FEED_VENUES:
-            raise CaptureError(f"{path}: not a capture of {', '.join(FEED_VENUES)}")
+        feed = detect_feed(path) or _listed_feed(path)
+        if feed is None:
+            raise CaptureError(f"{path}: not a capture of {', '.join(_feeds())}")
         self.feed = feed
         self._protocol: FeedProtocol = new_protocol(feed, Desk({}))
         self.topics: set[str] = set()
@@ -213,6 +216,20 @@ class Player:
         lost = [item for item in self._sent if not item[0].written and not item[0].holders]
         self._sent = deque(item for item in self._sent if item[0].holders and not item[0].written)
         self._again.extendleft(reversed(lost))
+
+
+def _feeds() -> list[str]:
+    return [feed for listing in listings().values() for feed in listing.feeds]
+
+
+def _listed_feed(path: Path) -> str | None:
+    """Tell a capture that :func:`detect_feed` does not know by which venue finds a trade in its first frames."""
+    frames = [captured.frame for captured in islice(read_capture(path), _LOOKED_AT)]
+    for feed in _feeds():
+        protocol = new_protocol(feed, Desk({}))
+        if any((recorded := protocol.describe(frame)) is not None and recorded.trades for frame in frames):
+            return feed
+    return None
 
 
 def recorded_for_nobody(recorded: Recorded, interest: AbstractSet[str]) -> bool:

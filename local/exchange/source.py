@@ -2,11 +2,13 @@
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from local.exchange.arrivals import SECOND
-from local.exchange.catalogue import FEED_VENUES
+from local.exchange.catalogue import FEED_VENUES, MARKETS
 from local.exchange.events import Event, Execution
+from local.exchange.listings import listings
 from local.exchange.simulator import Simulator
 from local.exchange.tape import Tapes
 from local.exchange.venues.protocol import Desk
@@ -64,17 +66,25 @@ class SimulatorSource(Source):
 
     name = "simulator"
 
-    def __init__(self, *, seed: int, rate: float, now: int) -> None:
-        """Open the markets at ``now`` (ns UTC), with enough past for the snapshots of the first subscribers."""
+    def __init__(self, *, seed: int, rate: float, now: int, also: Sequence[str] = ()) -> None:
+        """Open the markets at ``now`` (ns UTC), with enough past for the snapshots of the first subscribers.
+
+        ``also`` names listings that are served besides those of the default catalogue.
+        """
         warm_up = int(min(_WARM_UP_SECONDS, _WARM_UP_TRADES / rate) * SECOND)
-        self._simulator = Simulator(seed, start=now - warm_up, rate=rate, first_burst=warm_up + 10 * SECOND)
+        more = [listings()[name] for name in also]
+        specs = MARKETS + tuple(spec for listing in more for spec in listing.markets)
+        feeds = FEED_VENUES | {feed: venue for listing in more for feed, venue in listing.feeds.items()}
+        self._simulator = Simulator(
+            seed, start=now - warm_up, rate=rate, first_burst=warm_up + 10 * SECOND, markets=specs
+        )
         self.tapes = Tapes()
         self._record(self._simulator.step(now))
         self._stopped = asyncio.Event()
         markets = self._simulator.markets.values()
         self.desks = {
             feed: Desk({market.spec.symbol: market for market in markets if market.spec.venue == venue})
-            for feed, venue in FEED_VENUES.items()
+            for feed, venue in feeds.items()
         }
 
     @property

@@ -28,6 +28,22 @@ class Bucket:
         return granted
 
 
+class WindowCount:
+    """At most ``limit`` requests in each whole window of ``window`` ns, for each of many keys."""
+
+    def __init__(self, limit: int, window: int) -> None:
+        self._limit, self._window = limit, window
+        self._taken: dict[Hashable, tuple[int, int]] = {}
+
+    def take(self, key: Hashable, now: int) -> bool:
+        """Count a request at ``now`` (ns); False where it is one too many."""
+        number, taken = self._taken.get(key, (-1, 0))
+        current = now // self._window
+        taken = taken + 1 if number == current else 1
+        _remember(self._taken, key, (current, taken))
+        return taken <= self._limit
+
+
 class MinuteWeight:
     """Binance's count: weight in whole minutes, 429 for who exceeds it, 418 for who goes on asking."""
 
