@@ -17,14 +17,20 @@ _MAX_SAMPLES = 1_000_000
 class Delivered:
     """What the client got so far.
 
-    ``seconds`` has one sample a bar update: from the ingestor's receive time of the newest trade
-    in a provisional bar to the moment its update was read here.
+    ``seconds`` has one sample for each provisional bar with a newer live trade than the symbol's bars
+    had before: from the ingestor's receive time of that trade to the moment the update was read here.
+    A bar that only trades from history were added to gives none.
+
+    ``progress`` and ``continuity`` are the last ones, by ``venue:SYMBOL``; ``amended`` counts the bars
+    that were computed again after they had been final.
     """
 
     messages: int = 0
     bars: int = 0
+    amended: int = 0
     seconds: list[float] = field(default_factory=list)
     progress: dict[str, dict[str, Any]] = field(default_factory=dict)
+    continuity: dict[str, dict[str, Any]] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
 
 
@@ -37,6 +43,7 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._task: asyncio.Task[None] | None = None
         self.delivered = Delivered()
+        self._received: dict[str, int] = {}
         self.subscribed = threading.Event()
 
     def start(self) -> None:
@@ -84,11 +91,18 @@ class Watcher:
             if item["topic"] == "bars.1s" and live:
                 for bar in item["data"]:
                     self.delivered.bars += 1
-                    if not bar["final"] and len(self.delivered.seconds) < _MAX_SAMPLES:
-                        self.delivered.seconds.append((now - bar["receive"]) / 1e9)
+                    self.delivered.amended += bar["amended"]
+                    self._sample(item["symbol"], bar, now)
             elif item["topic"] == "health":
                 for fact in item["data"]:
-                    if fact.get("kind") == "progress":
-                        self.delivered.progress[item["symbol"]] = fact
+                    if fact.get("kind") in ("progress", "continuity"):
+                        getattr(self.delivered, fact["kind"])[item["symbol"]] = fact
                     elif fact.get("kind") == "latency":
                         self.delivered.stages = fact["stage"]
+
+    def _sample(self, symbol: str, bar: dict[str, Any], now: int) -> None:
+        if bar["final"] or bar["receive"] <= self._received.get(symbol, 0):
+            return
+        self._received[symbol] = bar["receive"]
+        if len(self.delivered.seconds) < _MAX_SAMPLES:
+            self.delivered.seconds.append((now - bar["receive"]) / 1e9)

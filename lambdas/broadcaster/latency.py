@@ -4,6 +4,7 @@ from collections import defaultdict
 from statistics import median
 
 from lambdas.broadcaster.messages import LatencyData
+from tickwire.bars import NOT_LIVE
 from tickwire.records import Record
 
 EVERY = 1_000_000_000
@@ -24,11 +25,13 @@ class Latencies:
     def add(self, record: Record, *, now: int) -> None:
         """Take a record seen here at ``now`` (ns UTC).
 
-        Only trades tell latency: bars close and quotes are conflated later than what they were made of.
+        Only live trades tell latency: bars close and quotes are conflated later than what they were made
+        of, and trades of a snapshot, from history or from a dead letter came late to begin with.
         """
-        if not len(record.trades):
+        live = record.trades.receive_time[record.trades.flags & int(NOT_LIVE) == 0]
+        if not len(live):
             return
-        before = newest = int(record.trades.receive_time.max())
+        before = newest = int(live.max())
         for stage, time in (*record.header.hops, (HERE, now)):
             self._stages[stage].append((time - before) / _MILLISECOND)
             before = time

@@ -28,7 +28,11 @@ def subscription_key(topic: str, symbol: str) -> str:
 
 
 class BarData(msgspec.Struct, frozen=True):
-    """A bar as it stands; a higher ``revision`` of the same ``start`` replaces it."""
+    """A bar as it stands; a higher ``revision`` of the same ``start`` replaces it.
+
+    ``amended`` says that it was computed again from the stored trades, after it had been final: some of
+    its trades came too late. ``receive`` is the newest of its live trades, 0 where none is.
+    """
 
     start: int
     open: str
@@ -43,6 +47,7 @@ class BarData(msgspec.Struct, frozen=True):
     revision: int
     final: bool
     receive: int
+    amended: bool = False
 
     @property
     def order(self) -> Order:
@@ -83,7 +88,7 @@ class QuoteData(msgspec.Struct, frozen=True):
 
 
 class ProgressData(msgspec.Struct, frozen=True, tag_field="kind", tag="progress"):
-    """The completeness of a symbol: the fields of :class:`tickwire.records.Progress`."""
+    """The completeness of a symbol: the totals of :class:`tickwire.records.Progress`."""
 
     venue: str
     symbol: str
@@ -96,6 +101,7 @@ class ProgressData(msgspec.Struct, frozen=True, tag_field="kind", tag="progress"
     missing: int
     missing_ranges: tuple[tuple[int, int], ...]
     time: int
+    absent: int = 0
 
     @property
     def order(self) -> Order:
@@ -112,11 +118,55 @@ class GapData(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):
     last: int
     cause: str
     noticed: int
+    after_time: int = 0
+    before_time: int = 0
 
     @property
     def order(self) -> Order:
         """Ordered by when they were noticed."""
         return (self.noticed, self.first)
+
+
+class HourData(msgspec.Struct, frozen=True):
+    """How complete an hour is: :class:`tickwire.records.HourState`, ``start`` in ms UTC."""
+
+    start: int
+    trades: int
+    missing: int
+    absent: int
+    quarantined: int
+
+
+class GapStateData(msgspec.Struct, frozen=True):
+    """What became of a gap: the fields of :class:`tickwire.records.GapState`, times in ns UTC."""
+
+    first: int
+    last: int
+    cause: str
+    noticed: int
+    after_time: int
+    before_time: int
+    remaining: int
+    live: int
+    history: int
+    absent: int
+    quarantined: int
+    closed: int
+
+
+class ContinuityData(msgspec.Struct, frozen=True, tag_field="kind", tag="continuity"):
+    """The last hours and gaps of a symbol, absolute: it replaces what was said of the symbol before."""
+
+    venue: str
+    symbol: str
+    time: int
+    hours: tuple[HourData, ...]
+    gaps: tuple[GapStateData, ...]
+
+    @property
+    def order(self) -> Order:
+        """Whichever came last wins."""
+        return ()
 
 
 class QuarantinedData(msgspec.Struct, frozen=True, tag_field="kind", tag="quarantined"):
@@ -175,7 +225,7 @@ class LatencyData(msgspec.Struct, frozen=True, tag_field="kind", tag="latency"):
         return ()
 
 
-HealthData = ProgressData | GapData | QuarantinedData | NoticeData | LatencyData
+HealthData = ProgressData | GapData | ContinuityData | QuarantinedData | NoticeData | LatencyData
 Data = BarData | TradeData | QuoteData | HealthData
 
 

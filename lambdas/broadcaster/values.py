@@ -9,13 +9,15 @@ from decimal import ROUND_HALF_EVEN, Context
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from lambdas.broadcaster.messages import (
     BAR_TOPICS,
     BarData,
+    ContinuityData,
     Data,
     GapData,
+    GapStateData,
+    HourData,
     NoticeData,
     ProgressData,
     QuarantinedData,
@@ -24,11 +26,13 @@ from lambdas.broadcaster.messages import (
 )
 from tickwire.columns import QuoteBatch, Side, TradeBatch, TradeFlag
 from tickwire.decimals import format_fixed, to_decimal
-from tickwire.records import Bar, Gap, Notice, Progress, Quarantined, Record
+from tickwire.records import LAKE_REVISION, Bar, Continuity, Gap, Notice, Progress, Quarantined, Record
+from tickwire.stages.signals import newest_trades
 
 LATEST_AT = 0
 GAPS_AT = 1
 QUARANTINED_AT = 2
+CONTINUITY_AT = 3
 NOTICES_AT = 1_000
 """Plus the partition: a venue's symbols live in several, and each keeps its own list."""
 
@@ -66,8 +70,8 @@ class Value(NamedTuple):
 def values_of(records: Sequence[Record], *, partition: int) -> list[Value]:
     """Give what clients should see after these records of a partition, older before newer.
 
-    Of a bar only the last revision, of quotes and progress only the last, of the rest the newest
-    ``FRAME_…``.
+    Of a bar only the last revision, of quotes, progress and continuity only the last, of the rest the
+    newest ``FRAME_…``.
     """
     return [
         *_bars(records),
@@ -108,19 +112,21 @@ def bar_data(bar: Bar) -> BarData:
         revision=bar.revision,
         final=bar.final,
         receive=bar.latest_receive,
+        amended=bar.revision >= LAKE_REVISION,
     )
 
 
 def _trades(batches: Sequence[TradeBatch]) -> Iterator[Value]:
+    # The highest ids, not the last records: what fills a gap comes after newer trades.
+    batch = newest_trades(TradeBatch.concat(batches), FRAME_TRADES)
     newest: defaultdict[str, list[TradeData]] = defaultdict(list)
-    for batch in reversed(batches):
-        for index, instrument in enumerate(batch.instruments):
-            taken = newest[f"{instrument.venue}:{instrument.symbol}"]
-            if len(taken) < FRAME_TRADES:
-                rows = np.flatnonzero(batch.instrument == index)[len(taken) - FRAME_TRADES :]
-                taken += [_trade(batch, row, instrument.price_scale, instrument.size_scale) for row in rows.tolist()]
+    for row, index in enumerate(batch.instrument.tolist()):
+        instrument = batch.instruments[index]
+        data = _trade(batch, row, instrument.price_scale, instrument.size_scale)
+        newest[f"{instrument.venue}:{instrument.symbol}"].append(data)
     for symbol, trades in newest.items():
-        for data in sorted(trades, key=lambda trade: trade.id):
+        # A symbol whose scale changed is there as two instruments.
+        for data in sorted(trades, key=lambda trade: trade.id)[-FRAME_TRADES:]:
             yield Value("trades", symbol, LATEST_AT, KEPT_TRADES, data)
 
 
@@ -155,14 +161,23 @@ def _quotes(batches: Sequence[QuoteBatch]) -> Iterator[Value]:
         yield Value("quotes", symbol, LATEST_AT, 1, data)
 
 
+def _continuity(whole: Continuity) -> ContinuityData:
+    hours = (HourData(hour.start // _MILLISECOND, *msgspec.structs.astuple(hour)[1:]) for hour in whole.hours)
+    gaps = (GapStateData(*msgspec.structs.astuple(gap)) for gap in whole.gaps)
+    return ContinuityData(whole.venue, whole.symbol, whole.time, tuple(hours), tuple(gaps))
+
+
 def _health(records: Sequence[Record], partition: int) -> Iterator[Value]:
     progress: dict[str, Progress] = {}
+    continuity: dict[str, Continuity] = {}
     gaps: defaultdict[str, list[Gap]] = defaultdict(list)
     quarantined: defaultdict[str, list[Quarantined]] = defaultdict(list)
     notices: defaultdict[str, list[Notice]] = defaultdict(list)
     for record in records:
         for one in record.progress:
             progress[f"{one.venue}:{one.symbol}"] = one
+        for whole in record.continuity:
+            continuity[f"{whole.venue}:{whole.symbol}"] = whole
         for gap in record.gaps:
             gaps[f"{gap.venue}:{gap.symbol}"].append(gap)
         for row in record.quarantined:
@@ -170,10 +185,12 @@ def _health(records: Sequence[Record], partition: int) -> Iterator[Value]:
         for notice in record.notices:
             notices[f"{notice.venue}:*"].append(notice)
     for symbol, one in progress.items():
-        yield Value("health", symbol, LATEST_AT, 1, ProgressData(*msgspec.structs.astuple(one)))
+        yield Value("health", symbol, LATEST_AT, 1, msgspec.convert(one, ProgressData, from_attributes=True))
+    for symbol, whole in continuity.items():
+        yield Value("health", symbol, CONTINUITY_AT, 1, _continuity(whole))
     for symbol, some_gaps in gaps.items():
         for gap in some_gaps[-FRAME_ROWS:]:
-            yield Value("health", symbol, GAPS_AT, KEPT_ROWS, GapData(*msgspec.structs.astuple(gap)))
+            yield Value("health", symbol, GAPS_AT, KEPT_ROWS, msgspec.convert(gap, GapData, from_attributes=True))
     for symbol, rows in quarantined.items():
         for row in rows[-FRAME_ROWS:]:
             yield Value("health", symbol, QUARANTINED_AT, KEPT_ROWS, QuarantinedData(*msgspec.structs.astuple(row)))

@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from lambdas.broadcaster.broadcast import Broadcast, BroadcastCounts
@@ -14,9 +15,21 @@ from lambdas.broadcaster.outbox import DELIVERY_SECONDS, Outbox
 from lambdas.broadcaster.subscribers import Subscribers
 from lambdas.websocket.connections import Connections
 from lambdas.websocket.snapshots import Snapshots
-from tickwire.columns import Side, TradeBatch, TradeRows
+from tickwire.columns import Side, TradeBatch, TradeFlag, TradeRows
 from tickwire.envelope import encode
-from tickwire.records import Bar, Gap, Header, Record, RecordKind
+from tickwire.records import (
+    LAKE_REVISION,
+    MAX_GAPS,
+    MAX_HOURS,
+    Bar,
+    Continuity,
+    Gap,
+    GapState,
+    Header,
+    HourState,
+    Record,
+    RecordKind,
+)
 from tickwire.symbols import Instrument
 
 BTC = Instrument("binance", "BTC-USDT", 8, 8)
@@ -114,10 +127,11 @@ def bar(start: int, revision: int, *, final: bool = False, symbol: str = "BTC-US
     )
 
 
-def trades(*ids: int, receive: int = 0) -> TradeBatch:
+def trades(*ids: int, receive: int = 0, flags: int = 0) -> TradeBatch:
     rows = TradeRows()
     for trade_id in ids:
-        rows.append(BTC, trade_id=trade_id, price=1, size=1, side=Side.BUY, exchange_time=0, receive_time=receive)
+        values = {"price": 1, "size": 1, "side": Side.BUY, "exchange_time": 0, "receive_time": receive}
+        rows.append(BTC, trade_id=trade_id, flags=flags, **values)
     return rows.batch()
 
 
@@ -240,8 +254,37 @@ def test_what_was_broadcast_is_in_the_next_snapshot(world: World) -> None:
             "last": 4,
             "cause": "id_jump",
             "noticed": 5,
+            "after_time": 0,
+            "before_time": 0,
         }
     ]
+
+
+def test_an_amended_bar_is_told_as_such_and_stays_in_the_snapshot(world: World) -> None:
+    world.subscribe("c1", "bars.1m#*")
+    world.run(record(1, bars=(bar(60, 9, final=True), bar(120, 4, final=True), bar(180, 1))))
+    assert [one["amended"] for one in world.items("c1")["bars.1m", SYMBOL]] == [False, False, False]
+    world.now += 2
+    world.run(record(2, bars=(bar(60, LAKE_REVISION + 5, final=True),)))
+    (amended,) = world.items("c1")["bars.1m", SYMBOL]
+    assert (amended["start"], amended["amended"]) == (60_000, True)
+    stored = world.snapshot("bars.1m#*")["bars.1m", SYMBOL]
+    assert [(one["start"], one["amended"]) for one in stored] == [(60_000, True), (120_000, False), (180_000, False)]
+
+
+def test_the_last_continuity_of_a_symbol_is_sent_and_stored_and_takes_little_room_at_its_largest(world: World) -> None:
+    world.subscribe("c1", "health#*")
+    large = 2**53
+    hours = tuple(HourState(large * 100, large, large, large, large) for _ in range(MAX_HOURS))
+    gap = GapState(large, large, "heartbeat", *[large * 100] * 3, *[large] * 5, large * 100)
+    whole = Continuity("binance", "BTC-USDT", 7, hours, (gap,) * MAX_GAPS)
+    world.run(record(1, continuity=(msgspec.structs.replace(whole, time=6, gaps=()),)), record(2, continuity=(whole,)))
+    (sent,) = world.items("c1")["health", SYMBOL]
+    (stored,) = world.snapshot("health#*")["health", SYMBOL]
+    assert sent == stored
+    assert (sent["kind"], sent["time"], len(sent["hours"]), len(sent["gaps"])) == ("continuity", 7, MAX_HOURS, MAX_GAPS)
+    # API Gateway takes 128 KiB a message, DynamoDB 400 KB an item.
+    assert len(json.dumps(stored)) < 30_000
 
 
 def test_every_stored_row_expires(world: World) -> None:
@@ -325,6 +368,19 @@ def test_latency_by_stage_is_told_once_a_second_to_who_listens_to_all_health(wor
     (latency,) = world.items("c1")["health", "*"]
     # Three since the last report: 500, 400 and 100 ms in total.
     assert (latency["records"], latency["total"]) == (3, 400.0)
+
+
+@pytest.mark.parametrize("flag", [TradeFlag.SNAPSHOT, TradeFlag.BACKFILL, TradeFlag.REDRIVEN])
+def test_trades_that_came_late_to_begin_with_are_no_latency(world: World, flag: TradeFlag) -> None:
+    world.subscribe("c1", "health#*")
+    start = 1_700_000_000 * SECOND
+    late = trades(1, receive=start - 60 * SECOND, flags=flag | TradeFlag.PRICE_ANOMALY)
+    world.run(record(1, trades=late))
+    assert world.heard("c1") == []
+    both = TradeBatch.concat([trades(2, receive=start, flags=flag), trades(3, receive=start - SECOND)])
+    world.run(record(2, trades=both))
+    (latency,) = world.items("c1")["health", "*"]
+    assert (latency["records"], latency["total"]) == (1, 1000.0)
 
 
 def test_the_age_of_the_batch_is_measured(world: World) -> None:

@@ -8,7 +8,20 @@ import msgspec
 from lambdas.broadcaster.messages import BarData, GapData, NoticeData, ProgressData, QuarantinedData, QuoteData
 from lambdas.broadcaster.values import Value, bar_data, values_of
 from tickwire.columns import QuoteRows, Side, TradeFlag, TradeRows
-from tickwire.records import Bar, Gap, Header, Notice, Progress, Quarantined, Record, RecordKind
+from tickwire.records import (
+    LAKE_REVISION,
+    Bar,
+    Continuity,
+    Gap,
+    GapState,
+    Header,
+    HourState,
+    Notice,
+    Progress,
+    Quarantined,
+    Record,
+    RecordKind,
+)
 from tickwire.symbols import Instrument
 
 BTC = Instrument("binance", "BTC-USDT", 8, 8)
@@ -135,6 +148,57 @@ def test_of_a_burst_the_newest_twenty_trades_of_each_symbol_are_left_in_order() 
     assert ids == {"binance:BTC-USDT": list(range(11, 31)), "kraken:ETH-USD": [500, 501, 502]}
 
 
+def test_a_trade_that_fills_a_gap_after_newer_ones_does_not_push_them_out() -> None:
+    records = [record(trades=trades(*range(101, 121))), record(trades=trades(121)), record(trades=trades(*range(41, 50)))]
+    values = of_topic(values_of(records, partition=3), "trades")
+    assert [msgspec.to_builtins(value.data)["id"] for value in values] == list(range(102, 122))
+
+
+def test_trades_of_a_symbol_whose_scale_changed_stay_in_one_order() -> None:
+    finer = BTC._replace(price_scale=9)
+    records = [record(trades=trades(*range(1, 19))), record(trades=trades(*range(19, 31), instrument=finer))]
+    values = of_topic(values_of(records, partition=3), "trades")
+    assert [msgspec.to_builtins(value.data)["id"] for value in values] == list(range(11, 31))
+
+
+def test_a_bar_from_the_lake_is_amended_and_wins_over_every_live_revision() -> None:
+    lake = bar(60, revision=LAKE_REVISION, final=True)
+    (value,) = values_of([record(bars=(lake,)), record(bars=(bar(60, revision=LAKE_REVISION - 1),))], partition=3)
+    assert isinstance(value.data, BarData)
+    assert (value.data.revision, value.data.amended) == (LAKE_REVISION, True)
+
+
+def test_hours_and_gaps_keep_their_figures() -> None:
+    hour = HourState(3_600 * SECOND, 10, 3, 2, 1)
+    gap = GapState(5, 14, "id_jump", 7, 1, 2, 4, 3, 2, 1, 0, 9)
+    whole = Continuity("kraken", "ETH-USD", 8, (hour,), (gap,))
+    (value,) = values_of([record(continuity=(whole,))], partition=3)
+    assert (value.symbol, value.keep) == ("kraken:ETH-USD", 1)
+    assert msgspec.to_builtins(value.data) == {
+        "kind": "continuity",
+        "venue": "kraken",
+        "symbol": "ETH-USD",
+        "time": 8,
+        "hours": ({"start": 3_600_000, "trades": 10, "missing": 3, "absent": 2, "quarantined": 1},),
+        "gaps": (
+            {
+                "first": 5,
+                "last": 14,
+                "cause": "id_jump",
+                "noticed": 7,
+                "after_time": 1,
+                "before_time": 2,
+                "remaining": 4,
+                "live": 3,
+                "history": 2,
+                "absent": 1,
+                "quarantined": 0,
+                "closed": 9,
+            },
+        ),
+    }
+
+
 def test_the_last_quote_of_a_symbol_wins() -> None:
     rows = QuoteRows()
     for bid, update_id in ((100, 5), (101, 6)):
@@ -185,6 +249,8 @@ def test_health_items_tell_their_kind() -> None:
         "last": 9,
         "cause": "id_jump",
         "noticed": 5,
+        "after_time": 0,
+        "before_time": 0,
     }
 
 
