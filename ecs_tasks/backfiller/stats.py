@@ -35,9 +35,9 @@ class SymbolStats:
         self.filled_seconds_last = round(seconds, 3)
         self.filled_seconds_max = max(self.filled_seconds_max or 0.0, self.filled_seconds_last)
 
-    def as_json(self, *, missing: int, fills: int) -> dict[str, Any]:
-        """Give the counts, with the ids missing now and the fills under way."""
-        return {"missing": missing, "fills": fills, **asdict(self)}
+    def as_json(self, *, last_id: int, missing: int, fills: int) -> dict[str, Any]:
+        """Give the counts, with the validator's newest id, the ids missing now and the fills under way."""
+        return {"last_id": last_id, "missing": missing, "fills": fills, **asdict(self)}
 
 
 @dataclass(slots=True)

@@ -129,7 +129,7 @@ class BackfillerTask:
         fills = Counter((lane.venue, symbol) for lane in self._lanes.values() for symbol, _ in lane.turns.all())
         for (name, symbol), market in self._markets.items():
             venues[name]["symbols"][symbol] = market.stats.as_json(
-                missing=market.missing.count, fills=fills[name, symbol]
+                last_id=market.tail.last_id, missing=market.missing.count, fills=fills[name, symbol]
             )
         return {
             "scans": self.scans,
