@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lambdas.broadcaster.messages import BarData, Data, Order
+from lambdas.broadcaster.health import Order
+from lambdas.broadcaster.messages import BarData, Data
 from lambdas.broadcaster.values import Value
 
 STORE_SECONDS = 1.0

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from lambdas.broadcaster.health import HealthData
 from lambdas.broadcaster.last_values import Place, StoredRow
-from lambdas.broadcaster.messages import ANY_SYMBOL, Data, HealthData, TradeData, subscription_key
+from lambdas.broadcaster.messages import ANY_SYMBOL, Data, TradeData, subscription_key
 from lambdas.websocket.batch import write_batch
 
 SYMBOLS_AT = 0

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from statistics import median
 
-from lambdas.broadcaster.messages import LatencyData
+from lambdas.broadcaster.health import LatencyData
 from tickwire.bars import NOT_LIVE
 from tickwire.records import Record
 

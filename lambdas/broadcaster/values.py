@@ -10,20 +10,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from lambdas.broadcaster.messages import (
-    BAR_TOPICS,
-    BarData,
+from lambdas.broadcaster.health import (
     ContinuityData,
-    Data,
     GapData,
     GapStateData,
     HourData,
     NoticeData,
     ProgressData,
     QuarantinedData,
-    QuoteData,
-    TradeData,
 )
+from lambdas.broadcaster.messages import BAR_TOPICS, BarData, Data, QuoteData, TradeData
 from tickwire.columns import QuoteBatch, Side, TradeBatch, TradeFlag
 from tickwire.decimals import format_fixed, to_decimal
 from tickwire.records import LAKE_REVISION, Bar, Continuity, Gap, Notice, Progress, Quarantined, Record

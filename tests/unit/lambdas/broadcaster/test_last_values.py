@@ -2,8 +2,9 @@
 
 import msgspec
 
+from lambdas.broadcaster.health import GapData
 from lambdas.broadcaster.last_values import LastValues, Place
-from lambdas.broadcaster.messages import BarData, GapData, QuoteData, TradeData
+from lambdas.broadcaster.messages import BarData, QuoteData, TradeData
 from lambdas.broadcaster.values import Value
 
 BARS = ("bars.1m", "v:A-B")

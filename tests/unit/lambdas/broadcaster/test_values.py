@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from lambdas.broadcaster.messages import BarData, GapData, NoticeData, ProgressData, QuarantinedData, QuoteData
+from lambdas.broadcaster.health import GapData, NoticeData, ProgressData, QuarantinedData
+from lambdas.broadcaster.messages import BarData, QuoteData
 from lambdas.broadcaster.values import Value, bar_data, values_of
 from tickwire.columns import QuoteRows, Side, TradeFlag, TradeRows
 from tickwire.records import (
@@ -149,7 +150,11 @@ def test_of_a_burst_the_newest_twenty_trades_of_each_symbol_are_left_in_order() 
 
 
 def test_a_trade_that_fills_a_gap_after_newer_ones_does_not_push_them_out() -> None:
-    records = [record(trades=trades(*range(101, 121))), record(trades=trades(121)), record(trades=trades(*range(41, 50)))]
+    records = [
+        record(trades=trades(*range(101, 121))),
+        record(trades=trades(121)),
+        record(trades=trades(*range(41, 50))),
+    ]
     values = of_topic(values_of(records, partition=3), "trades")
     assert [msgspec.to_builtins(value.data)["id"] for value in values] == list(range(102, 122))
 
