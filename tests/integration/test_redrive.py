@@ -181,8 +181,13 @@ def platform(
 
 
 @pytest.fixture
-def tickwire(platform: Platform, tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Call the command where no local platform runs, so that it takes the environment's; gives (code, output)."""
+def tickwire(platform: Platform, aws: str, tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Call the command where this platform runs, as `tickwire run` would say; gives (code, output)."""
+    (tmp_path / "run").mkdir()
+    names = ("database_url", "raw_stream", "dead_letter_bucket", "lake_bucket", "lake_database")
+    found = {name: os.environ[f"TICKWIRE_{name.upper()}"] for name in names}
+    state = {"pid": os.getpid(), "endpoint_url": aws, "partitions": PARTITIONS, **found}
+    (tmp_path / "run" / "run.json").write_text(json.dumps(state))
 
     def call(*arguments: str) -> tuple[int, str]:
         capsys.readouterr()
@@ -359,13 +364,15 @@ def test_a_letter_whose_body_is_gone_stays_and_the_others_go_on(platform, tickwi
     ]  # fmt: skip
 
 
-def test_a_stream_that_takes_nothing_leaves_the_letters_unmarked(platform, tickwire, monkeypatch):
+def test_a_stream_that_takes_nothing_leaves_the_letters_unmarked(platform, tmp_path, monkeypatch, capsys):
+    """Here the platform is the one that the environment names."""
+    monkeypatch.chdir(tmp_path)
     platform.send_letter(dead_frame_message(rejected(frame(7, "107,5"))))
     platform.flow()
     mend_parser(monkeypatch)
     monkeypatch.setenv("TICKWIRE_RAW_STREAM", "no-such-stream")
-    code, text = tickwire("redrive", "--all")
-    assert code == 1
+    assert main(["dead-letters", "redrive", "--all"]) == 1
+    text = capsys.readouterr().err
     assert "no-such-stream cannot be written to" in text
     assert "run it again" in text
     assert platform.query("SELECT redrives, redriven_at FROM dead_letters") == [(0, None)]
