@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+import tickwire.venues
 from tickwire.venues import discovery
-from tickwire.venues.discovery import declared, venue_packages
+from tickwire.venues.discovery import TEMPLATE, declared, load, venue_packages
+from tickwire.venues.feed import ParsedFrames
 from tickwire.venues.history import HISTORIES
 from tickwire.venues.registry import FEEDS
 
@@ -61,3 +64,21 @@ def test_what_is_no_import_path_is_refused(path: str, monkeypatch: pytest.Monkey
 def test_package_that_declares_nothing_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, "one")
     assert declared("FEEDS", ["one"]) == {}
+
+
+def test_copy_of_the_template_is_a_venue_without_another_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    template = Path(tickwire.venues.__path__[0]) / TEMPLATE
+    copy = tmp_path / "zebra"
+    copy.mkdir()
+    for source in template.glob("*.py"):
+        (copy / source.name).write_text(
+            source.read_text().replace("template", "zebra").replace("Template", "Zebra"), encoding="utf-8"
+        )
+    monkeypatch.setattr(tickwire.venues, "__path__", [*tickwire.venues.__path__, str(tmp_path)])
+    assert venue_packages()[-1] == "zebra"
+    feeds, histories = declared("FEEDS"), declared("HISTORIES")
+    assert list(feeds)[-1] == list(histories)[-1] == "zebra"
+    feed, out = load(feeds["zebra"])(), ParsedFrames()
+    trade = b'{"type":"trade","market":"BTC_USD","id":17,"price":"1.5","size":"2","taker":"buy","time":1783465205562}'
+    feed.parse(trade, 1, out)
+    assert out.trades.batch().instruments[0].venue == load(histories["zebra"])().venue == "zebra"

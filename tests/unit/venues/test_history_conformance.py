@@ -88,6 +88,20 @@ def test_any_gap_comes_back_once_and_holes_are_absent(
     assert cursor.result().filled == len(came)
 
 
+def test_hole_at_the_edge_of_a_page_is_absent(feed: str) -> None:
+    """Pages must overlap by a trade: else no page has a trade on both sides of such a hole."""
+    facts = venue_file(feed).history
+    first, last = 1_001, 1_000 + 3 * facts.limit.most
+    cursor = fill_of(feed, first, last)
+    assert cursor.request is not None
+    page = cursor.feed(HistoryServer(facts, range(1, HIGHEST)).answer(cursor.request), RECEIVED)
+    came = page.trades.trade_id.tolist()
+    lost = set(range(max(came) + 1, max(came) + 4)) if facts.rising else set(range(min(came) - 3, min(came)))
+    cursor = fill_of(feed, first, last)
+    run(cursor, HistoryServer(facts, set(range(1, HIGHEST)) - lost))
+    assert (absent_ids(cursor), cursor.result().unresolved) == (lost, ())
+
+
 @pytest.mark.parametrize("newest", [999, 1_000, 1_001, 1_250, 1_499])
 def test_what_is_not_in_the_history_yet_is_never_absent(feed: str, newest: int) -> None:
     cursor = fill_of(feed, 1_001, 1_500)
