@@ -61,9 +61,11 @@ def dead_frame_message(dead: DeadFrame, *, store: StoreBody | None = None) -> by
     store cut to its beginning (``truncated``); both with the SHA-256 of the whole.
     """
     reject = dead.reject
+    # A row of a history is the same whenever it was asked for, a frame is another each time it comes.
+    source, received = (dead.feed, reject.receive_time) if dead.symbol is None else (f"{dead.feed}:{dead.symbol}", 0)
     message: dict[str, object] = {
         "kind": "frame",
-        "key": dead_frame_key(dead.feed, reject.receive_time, reject.frame),
+        "key": dead_frame_key(source, received, reject.frame),
         "feed": dead.feed,
         "venue": dead.venue,
         "reason": reject.reason.value,

@@ -80,10 +80,16 @@ def test_a_large_incompressible_frame_goes_to_s3_whole_where_there_is_a_bucket()
     assert len(stored) == 1
 
 
-def test_a_row_of_a_history_names_its_symbol() -> None:
-    reject = FrameReject(RejectReason.MISSING_FIELD, "why", b"{}", 7)
-    message = json.loads(dead_frame_message(DeadFrame("kraken/history", "kraken", reject, "BTC-USD")))
+def history_row(*, symbol: str = "BTC-USD", receive_time: int = 7) -> dict[str, object]:
+    reject = FrameReject(RejectReason.MISSING_FIELD, "why", b"{}", receive_time)
+    return json.loads(dead_frame_message(DeadFrame("kraken/history", "kraken", reject, symbol)))
+
+
+def test_a_row_of_a_history_names_its_symbol_and_is_the_same_whenever_it_was_asked_for() -> None:
+    message = history_row()
     assert (message["feed"], message["venue"], message["symbol"]) == ("kraken/history", "kraken", "BTC-USD")
+    assert message["key"] == history_row(receive_time=8)["key"]
+    assert message["key"] != history_row(symbol="ETH-USD")["key"]
 
 
 class FakeQueue:
