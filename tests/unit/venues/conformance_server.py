@@ -35,7 +35,10 @@ class HistoryServer:
         limit = int(query.get(facts.limit.name, facts.limit.most))
         assert 1 <= limit <= facts.limit.most, f"{request.target} asks for more than the venue gives"
         ids = self._matching(query)
-        page = ids[:limit] if facts.rising else ids[-limit:][::-1]
+        # Without a cursor a venue gives its newest trades.
+        oldest_first = facts.rising and (self._deaf or facts.cursor.name in query)
+        page = ids[:limit] if oldest_first else ids[-limit:]
+        page = sorted(page, reverse=not facts.rising)
         rows = ",".join(self._broken.get(one, self.row(one)) for one in page)
         last = time_of(page[-1]) if page else int(query.get(facts.cursor.name, START))
         return HistoryReply(200, facts.page.replace("{rows}", rows).replace("{last}", str(last)).encode())

@@ -16,7 +16,7 @@ from tests.unit.venues.conformance_server import HistoryServer
 from tickwire.columns import Side, TradeFlag
 from tickwire.decimals import to_decimal
 from tickwire.venues.fill import Fill
-from tickwire.venues.history import HistoryError, HistoryReply
+from tickwire.venues.history import HistoryError, HistoryReply, UnreadableReply
 
 pytestmark = pytest.mark.parametrize("feed", list(HISTORIES))
 
@@ -134,6 +134,19 @@ def test_venue_that_ignores_where_a_page_starts_ends_the_fill_and_proves_nothing
     assert len(came) == len(set(came))
     assert set(came) <= set(range(first, first + 701))
     assert absent_ids(cursor) == set()
+
+
+def test_newest_trade_is_told_whatever_rows_are_broken(feed: str) -> None:
+    facts, newest = venue_file(feed).history, new_history(feed).latest(venue_file(feed).about.symbol)
+    if newest is None:
+        pytest.skip("the venue cannot be asked for its newest trades")
+    whole = HistoryServer(facts, range(1, 1_001))
+    assert newest.feed(whole.answer(newest.request), RECEIVED) == 1_000
+    broken = HistoryServer(facts, range(1, 1_001), broken={999: "null", 998: "7"})
+    assert newest.feed(broken.answer(newest.request), RECEIVED) == 1_000
+    assert newest.feed(HistoryServer(facts, ()).answer(newest.request), RECEIVED) is None
+    with pytest.raises(UnreadableReply):
+        newest.feed(HistoryServer(facts, [1, 2], broken={1: "{}", 2: "[]"}).answer(newest.request), RECEIVED)
 
 
 @pytest.mark.parametrize("bad", ["null", "{}", "[]", "7", '"text"', '{"id":"x"}'])

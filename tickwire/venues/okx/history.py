@@ -23,6 +23,7 @@ from tickwire.venues.history_http import (
     VenueUnavailable,
     require_ok,
 )
+from tickwire.venues.newest import ROWS, NewestTrades
 from tickwire.venues.okx.parse import SIDES, TradeRow, read_digits
 from tickwire.venues.okx.symbols import VENUE, native_symbol
 from tickwire.venues.rate_budget import RateRules
@@ -101,6 +102,11 @@ class OkxHistory(History):
         self._check_interval(interval)
         return _Candles(native_symbol(symbol), instrument(self.venue, symbol), interval, start=start, end=end)
 
+    def latest(self, symbol: str) -> NewestTrades:
+        """See :meth:`History.latest`: without ``after`` the newest trades come."""
+        query = (("instId", native_symbol(symbol)), ("limit", str(ROWS)))
+        return NewestTrades(HistoryRequest("/api/v5/market/history-trades", query), _rows, _id)
+
 
 class _OkxFill(Fill):
     """Falling ids: ``after`` gives the trades below it, so each page starts with the last of the one before."""
@@ -136,10 +142,7 @@ class _OkxFill(Fill):
         )
 
     def _name_row(self, raw: msgspec.Raw) -> int:
-        try:
-            return read_digits(_decode_named(raw).tradeId, "tradeId")
-        except UnreadableFrame as fault:
-            raise msgspec.DecodeError(fault.detail) from fault
+        return _id(raw)
 
     def _next(self, span: Span) -> HistoryRequest | None:
         if not self._anchored and (not span.ids or span.ids[-1] < self.last):
@@ -199,6 +202,13 @@ class _Candles(CandleCursor):
 
     def _next(self, starts: Sequence[int]) -> HistoryRequest | None:
         return self._ask(self._until) if self._until < self.end else None
+
+
+def _id(raw: msgspec.Raw) -> int:
+    try:
+        return read_digits(_decode_named(raw).tradeId, "tradeId")
+    except UnreadableFrame as fault:
+        raise msgspec.DecodeError(fault.detail) from fault
 
 
 def _rows(reply: HistoryReply, receive_time: int) -> Sequence[msgspec.Raw]:

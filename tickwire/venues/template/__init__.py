@@ -16,8 +16,8 @@ A text frame is one JSON object::
 ``id`` is dense per market, ``taker`` the aggressor's side, ``time`` Unix ms. One subscribes with
 ``{"type":"subscribe","markets":["BTC_USD"]}`` and is answered ``{"type":"subscribed",…}``.
 
-Its history is asked for by GET. Trades rise from an id, at most 500 a page; candles are as many
-as ``to`` lets in, 1,000 at most; both answer with a list::
+Its history is asked for by GET. Trades rise from an id, at most 500 a page, and are the newest
+where none is given; candles are as many as ``to`` lets in, 1,000 at most; both answer with a list::
 
     /trades?market=BTC_USD&from=17&limit=500
     [{"id":17,"price":"63501.60","size":"0.0185","taker":"buy","time":1783465205562},…]

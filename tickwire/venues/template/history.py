@@ -16,6 +16,7 @@ from tickwire.venues.fill import Fill, HistoryTrade, Span, TradeId, decode_row
 from tickwire.venues.frames import DECODE_FAILURES, Int64, read_epoch, read_fixed, shown
 from tickwire.venues.history import History
 from tickwire.venues.history_http import HistoryReply, HistoryRequest, UnreadableReply, require_ok
+from tickwire.venues.newest import ROWS, NewestTrades
 from tickwire.venues.rate_budget import RateRules
 from tickwire.venues.template.parse import SIDES
 from tickwire.venues.template.symbols import VENUE, native_symbol
@@ -79,6 +80,11 @@ class TemplateHistory(History):
         self._check_interval(interval)
         return _Candles(native_symbol(symbol), instrument(self.venue, symbol), interval, start=start, end=end)
 
+    def latest(self, symbol: str) -> NewestTrades:
+        """See :meth:`History.latest`: without ``from`` the newest trades come."""
+        query = (("market", native_symbol(symbol)), ("limit", str(ROWS)))
+        return NewestTrades(HistoryRequest("/trades", query), _rows, _id)
+
 
 class _Fill(Fill):
     """Rising ids. ``from`` is inclusive: each page starts with the last trade of the one before."""
@@ -112,7 +118,7 @@ class _Fill(Fill):
         )
 
     def _name_row(self, raw: msgspec.Raw) -> int:
-        return _decode_named(raw).id
+        return _id(raw)
 
     def _next(self, span: Span) -> HistoryRequest | None:
         # Called only while something is missing. Each way out says why it stays so.
@@ -172,6 +178,11 @@ class _Candles(CandleCursor):
     def _next(self, starts: Sequence[int]) -> HistoryRequest | None:
         # By the window asked for, not by what came: an interval without a trade may have no candle.
         return self._ask(self._until) if self._until < self.end else None
+
+
+def _id(raw: msgspec.Raw) -> int:
+    trade_id: int = _decode_named(raw).id
+    return trade_id
 
 
 def _rows(reply: HistoryReply, receive_time: int) -> Sequence[msgspec.Raw]:
