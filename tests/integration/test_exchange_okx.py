@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,9 +17,12 @@ from ecs_tasks.ingestor.settings import FeedSettings
 from local.exchange.arrivals import SECOND
 from local.exchange.events import Execution
 from local.exchange.floor import steady_clock
+from local.exchange.record import record
+from local.exchange.replay import Recording
 from local.exchange.server import Exchange
 from local.exchange.simulator import Simulator
 from local.exchange.source import SimulatorSource
+from tickwire.capture import read_capture
 from tickwire.columns import Side
 from tickwire.venues.feed import ParsedFrames
 from tickwire.venues.history import (
@@ -254,6 +258,41 @@ async def test_a_client_that_keeps_no_pace_is_told_so_and_an_outage_is_one() -> 
             cursor.feed(await market.ask(cursor.request), market.clock())
         cursor.feed(await market.ask(cursor.request), market.clock())
     assert cursor.result().filled == 2
+
+
+async def test_recorded_session_is_a_capture_of_the_same_trades(tmp_path: Path) -> None:
+    """The recorder needs no parser; its lines give the trades back, and the exchange knows whose they are."""
+    lines: list[bytes] = []
+    async with okx_market(closed=False) as market:
+
+        async def record_all() -> None:
+            url = f"ws://{market.address}/okx"
+            frames = await record(new_feed("okx"), [SYMBOL], url=url, seconds=DEADLINE, write=lines.append)
+            assert frames == len(lines)
+
+        recorder = asyncio.create_task(record_all())
+        await eventually(lambda: recorded(lines, b"pong"))
+        market.exchange.source.burst(f"okx:{SYMBOL}", trades=50, milliseconds=50)
+        await eventually(lambda: recorded(lines, b"tradeId", times=50))
+        # The exchange hangs up, which ends the recording.
+        await market.exchange.close()
+        await recorder
+        path = tmp_path / "okx.ndjson"
+        path.write_bytes(b"".join(lines))
+        feed, out = new_feed("okx"), ParsedFrames()
+        for captured in read_capture(path):
+            assert captured.receive_time is not None
+            feed.parse(captured.frame, captured.receive_time, out)
+        rows = rows_of(out)
+
+    assert Recording(path).feed == "okx"
+    assert out.rejects == []
+    assert len(rows) >= 50
+    assert rows == [row for row in market.made if rows[0][0] <= row[0] <= rows[-1][0]]
+
+
+async def recorded(lines: list[bytes], text: bytes, times: int = 1) -> bool:
+    return sum(text in line for line in lines) >= times
 
 
 @pytest.mark.parametrize(
