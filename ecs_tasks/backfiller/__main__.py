@@ -7,8 +7,8 @@ import sys
 from pydantic import ValidationError
 
 from ecs_tasks.backfiller.logs import LOGGER, log
+from ecs_tasks.backfiller.run import run_task
 from ecs_tasks.backfiller.settings import BackfillerSettings
-from ecs_tasks.backfiller.task import run_task
 from ecs_tasks.ingestor.logs import start_logging
 from ecs_tasks.shared.table import NoCoordinationTable
 
@@ -21,7 +21,8 @@ def main() -> int:
         settings = BackfillerSettings()  # type: ignore[call-arg]  # from the environment
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):
-            name, *path = (str(part) for part in problem["loc"])
+            # No place: what several variables together must be.
+            name, *path = (str(part) for part in problem["loc"] or ("*",))
             where = "".join(f"[{part}]" for part in path)
             log(logging.ERROR, f"TICKWIRE_{name.upper()}{where}: {problem['msg']}")
         return 2

@@ -1,24 +1,19 @@
 """The fills of one budget, one request after another: ask, send on, await acceptance, next."""
 
 import asyncio
-import dataclasses
 import logging
 import time
 
-import numpy as np
-
+from ecs_tasks.backfiller.delivery import PageDelivery
 from ecs_tasks.backfiller.logs import log
 from ecs_tasks.backfiller.market import MAX_FILLS, FillJob, Market
 from ecs_tasks.backfiller.outlet import Outlet
 from ecs_tasks.backfiller.pause import Pause
 from ecs_tasks.backfiller.venue import Venue
-from ecs_tasks.ingestor.dead_frames import DeadFrame, dead_frame_key
 from ecs_tasks.shared.table import CoordinationUnavailable
 from tickwire.backfill.turns import Turns
-from tickwire.intervals import IntervalSet
-from tickwire.records import Finding, FindingKind, Heartbeat
+from tickwire.records import Heartbeat
 from tickwire.venues.history import (
-    HistoryPage,
     HistoryReply,
     HistoryRequest,
     NewestTrades,
@@ -31,8 +26,6 @@ from tickwire.venues.history import (
 
 TAIL_EVERY = 10
 """Where fills never end, each so many requests a tail check has its turn."""
-MAX_LETTERS = 10_000
-"""Dead letters remembered, so that asking again sends the same row once."""
 
 
 class Lane:
@@ -55,7 +48,7 @@ class Lane:
         self._pause = pause
         self._scanned = asyncio.Event()
         self._since_tail = 0
-        self._letters: dict[str, None] = {}
+        self._delivery = PageDelivery(venue, outlet, settle_seconds=settle_seconds)
 
     def scanned(self) -> None:
         """Say that the validator's states were looked at again."""
@@ -117,7 +110,7 @@ class Lane:
             await self._hold(market, error)
         else:
             self._venue.answered()
-            await self._publish(market, job, page)
+            await self._delivery.publish(market, job, page)
             if page.next is None:
                 self._end(symbol, job)
 
@@ -151,63 +144,6 @@ class Lane:
         else:
             self._venue.refused(error)
 
-    async def _publish(self, market: Market, job: FillJob, page: HistoryPage) -> None:
-        """Send on what a page gave of the ids that are missing now: trades, then what is not to be had."""
-        wanted = market.wanted(job, time.monotonic())
-        ids = page.trades.trade_id
-        keep = np.array([int(trade_id) in wanted for trade_id in ids], np.bool_)
-        if keep.any():
-            trades = page.trades.take(keep)
-            await self._outlet.trades(trades)
-            market.stats.trades += len(trades)
-            self._sent(market, IntervalSet((i, i) for i in trades.trade_id.tolist()))
-        absent = [(part, one.evidence) for one in page.absent for part in wanted.within(one.first, one.last)]
-        if absent:
-            market.stats.absent += await self._find(market, FindingKind.ABSENT, absent)
-        if page.rejects:
-            await self._reject(market, job, page, wanted)
-
-    async def _reject(self, market: Market, job: FillJob, page: HistoryPage, wanted: IntervalSet) -> None:
-        """Send rows that cannot be read to the dead letters, and then say which ids are known only from there."""
-        letters = []
-        for reject in page.rejects:
-            # The same row of a later request has another time.
-            name = dead_frame_key(market.symbol, 0, reject.frame)
-            if name in self._letters:
-                continue
-            detail = f"{self._venue.name} {market.symbol}: {reject.detail}"
-            named = dataclasses.replace(reject, detail=detail)
-            letters.append((name, DeadFrame(f"{self._venue.feed}/history", self._venue.name, named)))
-        await self._outlet.letters([letter for _, letter in letters])
-        self._letters |= dict.fromkeys(name for name, _ in letters)
-        while len(self._letters) > MAX_LETTERS:
-            del self._letters[next(iter(self._letters))]
-        unreadable = IntervalSet(job.fill.result().unreadable)
-        found = [
-            (part, page.evidence)
-            for first, last in unreadable.difference(job.unreadable).ranges()
-            for part in wanted.within(first, last)
-        ]
-        job.unreadable = unreadable
-        if found:
-            market.stats.unreadable += await self._find(market, FindingKind.UNREADABLE, found)
-
-    async def _find(self, market: Market, kind: FindingKind, found: list[tuple[tuple[int, int], str]]) -> int:
-        """Send findings; gives how many ids they are about."""
-        now = time.time_ns()
-        await self._outlet.findings(
-            [
-                Finding(self._venue.name, market.symbol, first, last, kind, evidence, now)
-                for (first, last), evidence in found
-            ]
-        )
-        ids = IntervalSet(part for part, _ in found)
-        self._sent(market, ids)
-        return ids.count
-
-    def _sent(self, market: Market, ids: IntervalSet) -> None:
-        market.watch.published(ids.ranges(), again_at=time.monotonic() + self._settle)
-
     def _due_tail(self, now: float) -> tuple[Market, NewestTrades] | None:
         market = min(self.markets.values(), key=lambda one: one.tail.due_at, default=None)
         if market is None or market.tail.due_at > now:
@@ -220,17 +156,18 @@ class Lane:
 
     async def _check_tail(self, market: Market, newest: NewestTrades) -> None:
         market.stats.tail_checks += 1
-        # Whatever becomes of this look, there will be another.
-        market.tail.failed(time.monotonic())
         reply = await self._send(market, newest.request)
         if reply is None:
+            market.tail.failed(time.monotonic())
             return
         received = time.time_ns()
         try:
             highest = newest.feed(reply, received)
         except (RequestRejected, UnreadableReply) as error:
             market.stats.last_reason = str(error)
+            market.tail.failed(time.monotonic())
         except (RateLimited, VenueUnavailable, VenueRefused) as error:
+            market.tail.failed(time.monotonic())
             await self._hold(market, error)
         else:
             self._venue.answered()

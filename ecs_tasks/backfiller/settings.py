@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tickwire.venues.history import HISTORIES, new_history
@@ -56,6 +56,12 @@ class BackfillerSettings(BaseSettings):
     """DynamoDB table of leases and budgets; empty for a task that shares neither with others."""
     address: Annotated[str, Field(min_length=1, max_length=100)] = "shared"
     """Name of the egress address, whose limits at the venues are shared by all who use it."""
+    database_url: str = ""
+    """PostgreSQL, whose table names the bars to recompute; empty for a task that repairs no bars."""
+    database_iam: bool = False
+    lake_bucket: str = ""
+    lake_database: str = ""
+    """Glue database of the lake's table."""
     scan_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
     """How often the validator's states are read."""
     grace_seconds: Annotated[float, Field(ge=0, le=3600)] = 2.0
@@ -76,6 +82,18 @@ class BackfillerSettings(BaseSettings):
     drain_seconds: Annotated[float, Field(gt=0)] = 20.0
     """How long SIGTERM waits for what was fetched to be accepted; ECS kills the task after 30 s."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
+
+    @property
+    def repairs_bars(self) -> bool:
+        """Whether the task recomputes bars from the lake too."""
+        return bool(self.database_url)
+
+    @model_validator(mode="after")
+    def _lake_beside_database(self) -> "BackfillerSettings":
+        named = (self.database_url, self.lake_bucket, self.lake_database)
+        if any(named) and not all(named):
+            raise ValueError("database_url, lake_bucket and lake_database go together: all of them, or none")
+        return self
 
     @field_validator("histories")
     @classmethod

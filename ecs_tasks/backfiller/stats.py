@@ -42,7 +42,7 @@ class SymbolStats:
 
 @dataclass(slots=True)
 class VenueStats:
-    """What happened with one venue as a whole. ``trouble`` is why it gives nothing now; empty if it does."""
+    """How often one venue as a whole gave nothing, and the counts of its symbols."""
 
     unavailable: int = 0
     refused: int = 0
@@ -52,3 +52,7 @@ class VenueStats:
     def of(self, symbol: str) -> SymbolStats:
         """Give a symbol's counts."""
         return self.symbols.setdefault(symbol, SymbolStats())
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the venue's own counts."""
+        return {"unavailable": self.unavailable, "refused": self.refused, "rate_limited": self.rate_limited}

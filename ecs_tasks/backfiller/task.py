@@ -3,23 +3,21 @@
 import asyncio
 import json
 import logging
-import signal
 import sys
 import time
-from collections import Counter
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Protocol
 
 import valkey
 
-from ecs_tasks.backfiller.budgets import NewBudget, common_budgets, own_budget
+from ecs_tasks.backfiller.budgets import NewBudget, own_budget
 from ecs_tasks.backfiller.fetch import Fetcher
-from ecs_tasks.backfiller.lane import Lane
 from ecs_tasks.backfiller.logs import log
-from ecs_tasks.backfiller.market import Market
 from ecs_tasks.backfiller.outlet import Outlet
 from ecs_tasks.backfiller.pause import Pause
+from ecs_tasks.backfiller.roster import Roster
 from ecs_tasks.backfiller.settings import BackfillerSettings
-from ecs_tasks.backfiller.states import Sight, SymbolSight, ValidatorStates
+from ecs_tasks.backfiller.states import ValidatorStates
 from ecs_tasks.backfiller.tenure import Tenure
 from ecs_tasks.backfiller.venue import Venue
 from ecs_tasks.ingestor.dead_frames import Send
@@ -32,10 +30,17 @@ from tickwire.venues.history import new_history
 NOTICE = "backfill"
 NOTICE_NS = 10_000_000_000
 """The same notice at most every 10 s."""
-LATE_SECONDS = 60.0
-"""Ids missing for longer are a reason to look."""
 UNHEALTHY_SECONDS = 60.0
 """No look at the states came to an end, not even to an error: a restart may cure that."""
+
+
+class Companion(Protocol):
+    """Something that runs until it is cancelled, with a dataclass of counts."""
+
+    stats: Any
+
+    async def run(self) -> None:
+        """Work for ever."""
 
 
 class BackfillerTask:
@@ -47,6 +52,7 @@ class BackfillerTask:
     put, send : the calls to Kinesis and SQS
     leases : who fills which venue; None where this task has no others beside it
     new_budget : gives the venues' budgets
+    companion : works beside the fills while the task runs (bar repair)
     """
 
     def __init__(
@@ -58,22 +64,20 @@ class BackfillerTask:
         send: Send,
         leases: Leases | None = None,
         new_budget: NewBudget = own_budget,
+        companion: Companion | None = None,
     ) -> None:
         self.settings = settings
         self._states = states
         self._leases = leases
         self._new_budget = new_budget
+        self._companion = companion
         self._outlet = Outlet(
             put=put, send=send, partitions=settings.partitions, trades_per_second=settings.max_trades_per_second
         )
         self._notices = NoticeBoard(partitions=settings.partitions, interval=NOTICE_NS)
         self._pause = Pause()
-        self._venues: dict[str, Venue] = {}
-        self._markets: dict[tuple[str, str], Market] = {}
-        self._lanes: dict[str, Lane] = {}
+        self._roster = Roster(settings, outlet=self._outlet, pause=self._pause)
         self._running: set[asyncio.Task[None]] = set()
-        self._unserved: dict[tuple[str, str], int] = {}
-        self._unreadable: dict[int, str] = {}
         self._blind = ""
         self._looked = time.monotonic()
         self.scans = 0
@@ -103,8 +107,10 @@ class BackfillerTask:
                     background = [
                         group.create_task(self._look_for_ever(group)),
                         group.create_task(self._send_notices()),
-                        *(group.create_task(venue.tenure.run()) for venue in self._venues.values()),
+                        *(group.create_task(venue.tenure.run()) for venue in self._roster.venues.values()),
                     ]
+                    if self._companion is not None:
+                        background.append(group.create_task(self._companion.run()))
                     await self._pause.until_stopped()
                     drained = await self._drain()
                     for task in [*background, *self._running]:
@@ -115,48 +121,21 @@ class BackfillerTask:
 
     def stats_json(self) -> dict[str, Any]:
         """Give ``/stats``."""
-        venues: dict[str, Any] = {
-            name: {
-                "held": venue.tenure.held,
-                "trouble": venue.trouble,
-                "unavailable": venue.stats.unavailable,
-                "refused": venue.stats.refused,
-                "rate_limited": venue.stats.rate_limited,
-                "symbols": {},
-            }
-            for name, venue in self._venues.items()
-        }
-        fills = Counter((lane.venue, symbol) for lane in self._lanes.values() for symbol, _ in lane.turns.all())
-        for (name, symbol), market in self._markets.items():
-            venues[name]["symbols"][symbol] = market.stats.as_json(
-                last_id=market.tail.last_id, missing=market.missing.count, fills=fills[name, symbol]
-            )
         return {
             "scans": self.scans,
-            "missing": sum(market.missing.count for market in self._markets.values()),
+            "missing": self._roster.missing(),
             "records": self._outlet.records,
             "put_retries": self._outlet.retries,
-            "venues": venues,
+            "venues": self._roster.as_json(),
+            "bar_repairs": None if self._companion is None else asdict(self._companion.stats),
         }
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """Give ``/health``: 503 only for what a restart of the task might cure."""
-        now = time.monotonic()
-        unhealthy, degraded = [], []
-        if now - self._looked >= UNHEALTHY_SECONDS:
-            unhealthy.append(f"the validator's states were not looked at for {now - self._looked:.0f} s")
-        if self._blind:
-            degraded.append(f"the validator's states cannot be read: {self._blind}")
-        degraded += [f"partition {p}: {reason}" for p, reason in sorted(self._unreadable.items())]
-        degraded += [
-            f"{v} {s}: {n} ids missing, and {v} has no history here" for (v, s), n in self._unserved.items() if n
-        ]
-        for name, one in self._venues.items():
-            degraded += [f"{name}: {text}" for text in (one.trouble, one.tenure.trouble) if text]
-        for (venue, symbol), market in self._markets.items():
-            seconds = market.oldest_seconds(now)
-            if seconds >= LATE_SECONDS:
-                degraded.append(f"{venue} {symbol}: {market.missing.count} ids missing for up to {seconds:.0f} s")
+        blind = time.monotonic() - self._looked
+        unhealthy = [f"the validator's states were not looked at for {blind:.0f} s"] * (blind >= UNHEALTHY_SECONDS)
+        degraded = [f"the validator's states cannot be read: {self._blind}"] if self._blind else []
+        degraded += self._roster.complaints()
         stalled = self._outlet.stalled_seconds()
         if stalled >= 5:
             degraded.append(f"a call to Kinesis or SQS waits to be accepted for {stalled:.0f} s")
@@ -166,7 +145,7 @@ class BackfillerTask:
     def _open_venues(self, fetcher: Fetcher) -> None:
         for entry in self.settings.histories:
             history = new_history(entry.feed)
-            self._venues[history.venue] = Venue(
+            self._roster.venues[history.venue] = Venue(
                 entry.feed,
                 history,
                 url=entry.url or history.default_url,
@@ -188,43 +167,10 @@ class BackfillerTask:
             else:
                 self._blind = ""
                 self.scans += 1
-                self._take(sight, group)
+                for lane in self._roster.take(sight):
+                    self._running.add(group.create_task(lane.run()))
             self._looked = time.monotonic()
             await self._pause.sleep(self.settings.scan_seconds - (time.monotonic() - started))
-
-    def _take(self, sight: Sight, group: asyncio.TaskGroup) -> None:
-        now = time.monotonic()
-        self._unreadable = dict(sight.unreadable)
-        for (venue, symbol), seen in sight.symbols.items():
-            if venue in self._venues:
-                self._market(self._venues[venue], symbol, seen, group).observe(seen, now)
-            else:
-                self._unserved[venue, symbol] = seen.missing.count
-        for lane in self._lanes.values():
-            lane.scanned()
-
-    def _market(self, venue: Venue, symbol: str, seen: SymbolSight, group: asyncio.TaskGroup) -> Market:
-        market = self._markets.get((venue.name, symbol))
-        if market is not None:
-            return market
-        settings = self.settings
-        market = self._markets[venue.name, symbol] = Market(
-            symbol,
-            venue.history,
-            stats=venue.stats.of(symbol),
-            grace_seconds=settings.grace_seconds,
-            tail_check_seconds=settings.tail_check_seconds,
-            retry_seconds=settings.retry_seconds,
-            max_retry_seconds=settings.max_retry_seconds,
-        )
-        key = venue.history.budget_key(symbol)
-        if key not in self._lanes:
-            lane = self._lanes[key] = Lane(
-                key, venue, outlet=self._outlet, settle_seconds=settings.settle_seconds, pause=self._pause
-            )
-            self._running.add(group.create_task(lane.run()))
-        self._lanes[key].markets[symbol] = market
-        return market
 
     async def _send_notices(self) -> None:
         while True:
@@ -243,7 +189,7 @@ class BackfillerTask:
             _, left = await asyncio.wait(self._running, timeout=self.settings.drain_seconds)
         if left:
             log(logging.ERROR, "stopped before all that was fetched was sent on; it will be fetched again")
-        await asyncio.gather(*(venue.tenure.give_up() for venue in self._venues.values()))
+        await asyncio.gather(*(venue.tenure.give_up() for venue in self._roster.venues.values()))
         return not left
 
     def _post(self, venue: str, text: str) -> None:
@@ -254,36 +200,3 @@ def say(event: dict[str, Any]) -> None:
     """Write a line of JSON to standard output."""
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
-
-
-async def run_task(settings: BackfillerSettings) -> int:
-    """Run the task against AWS until SIGTERM or SIGINT; gives the exit status, 1 if something was not sent on."""
-    import secrets
-    import socket
-
-    from ecs_tasks.ingestor.aws import KinesisPut, SqsSend, client
-    from lambdas.delivery.state import connect
-
-    leases: Leases | None = None
-    new_budget: NewBudget = own_budget
-    if settings.coordination_table:
-        dynamodb = client("dynamodb", connections=16)
-        holder = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-        leases = Leases(dynamodb, table=settings.coordination_table, holder=holder)
-        new_budget = common_budgets(dynamodb, table=settings.coordination_table, address=settings.address)
-    task = BackfillerTask(
-        settings,
-        states=ValidatorStates(connect(settings.state_url), partitions=settings.partitions),
-        put=KinesisPut(
-            client("kinesis", connections=8), stream=settings.raw_stream, partitions=settings.partitions, concurrency=8
-        ),
-        send=SqsSend(client("sqs", connections=4), queue_url=settings.frames_dlq_url, concurrency=4),
-        leases=leases,
-        new_budget=new_budget,
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.stop)
-    drained = await task.run()
-    say({"event": "stopped", "stats": task.stats_json()})
-    return 0 if drained else 1

@@ -23,6 +23,7 @@ class Tenure:
         self._clock = clock
         self._lease: Lease | None = None
         self._until = 0.0
+        self._leaving = False
         self.trouble = ""
         """Why the lease could not be asked for, last time."""
 
@@ -47,7 +48,7 @@ class Tenure:
     async def check(self) -> None:
         """Renew the lease, or try to get it."""
         leases = self._leases
-        if leases is None:
+        if leases is None or self._leaving:
             return
         # The lease's time runs from before the call, as the store's does at the latest.
         started = self._clock()
@@ -66,6 +67,7 @@ class Tenure:
 
     async def give_up(self) -> None:
         """Release the lease, so that another task need not wait for its end."""
+        self._leaving = True
         lease, self._lease = self._lease, None
         if lease is not None and self._leases is not None:
             try:
