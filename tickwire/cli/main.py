@@ -14,6 +14,7 @@ COMMANDS = {
     "normalize": "turn recorded exchange frames into exact trades in Parquet",
     "bars": "compute bars (OHLC, volume, VWAP) from trades",
     "query": "run SQL over the lake",
+    "audit": "prove that every trade is stored, or name what is not",
     "cat": "show what a stream record holds",
     "dead-letters": "list, show and redrive what could not go on",
 }

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
@@ -23,6 +23,7 @@ def expanded(ranges: Ranges | list[tuple[int, int]]) -> set[int]:
     return {i for first, last in ranges for i in range(first, last + 1)}
 
 
+@settings(deadline=None)
 @given(before=spans, steps=st.lists(st.tuples(st.booleans(), spans), max_size=8))
 def test_many_changes_of_a_set_are_one(before, steps):
     """The oracle: a plain set to which the steps are done one by one."""
