@@ -55,10 +55,11 @@ async def record(
         If the venue cannot be reached, or a symbol is not canonical.
     """
     address = (url or feed.default_url) + feed.connect_path(symbols)
+    requests = feed.subscribe(symbols)
     frames = 0
     async with aiohttp.ClientSession() as session, session.ws_connect(address, max_msg_size=MAX_FRAME_BYTES) as socket:
-        for frame in feed.subscribe(symbols):
-            await socket.send_str(frame.decode())
+        for request in requests:
+            await socket.send_str(request.decode())
         pings = asyncio.create_task(_ping(feed, socket))
         try:
             with contextlib.suppress(TimeoutError):
