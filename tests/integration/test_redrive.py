@@ -302,10 +302,49 @@ def test_what_was_refused_is_stored_once_after_the_fix_and_redriving_again_chang
     assert stored() == whole
     assert letters(platform) == before
     again = platform.progress()
-    for name in ("first_id", "last_id", "accepted", "missing", "quarantined_ids", "quarantined", "absent"):
+    for name in (
+        "first_id",
+        "last_id",
+        "accepted",
+        "missing",
+        "quarantined_ids",
+        "quarantined",
+        "duplicates",
+        "absent",
+    ):
         assert getattr(again, name) == getattr(progress, name)
     assert [r for r in platform.clean() if len(r.trades)][-1].header.counter < platform.clean()[-1].header.counter
     assert platform.query("SELECT DISTINCT redrives FROM dead_letters") == [(2,)]
+
+
+def test_a_row_that_is_refused_again_keeps_its_one_letter_and_its_place_in_the_counts(platform, tickwire, monkeypatch):
+    platform.put_raw(encode(record((1, 101))))
+    platform.put_raw(encode(record((2, 102), ahead=HOUR)))
+    platform.put_raw(encode(record((3, 103))))
+    platform.send_letter(dead_frame_message(rejected(frame(5, "-1,5"))))
+    platform.flow()
+    names = ("first_id", "last_id", "accepted", "missing", "quarantined_ids", "quarantined", "duplicates", "absent")
+    before = [getattr(platform.progress(), name) for name in names]
+    assert before == [1, 3, 2, 0, 1, 1, 0, 0]
+
+    assert tickwire("redrive", "--kind", "trade")[0] == 0
+    platform.flow()
+    assert [getattr(platform.progress(), name) for name in names] == before
+    ((reason, receipts),) = platform.query("SELECT reason, receipts FROM dead_letters WHERE kind = 'trade'")
+    assert (reason, receipts) == ("time", 2)
+    (row,) = json.loads(tickwire("list", "--kind", "trade", "--json")[1])
+    assert row["state"] == "came again"
+
+    # A frame that is readable after a fix may hold a row that breaks a rule: a letter of its own, and one only.
+    mend_parser(monkeypatch)
+    ((key,),) = platform.query("SELECT key FROM dead_letters WHERE kind = 'frame'")
+    for _ in range(2):
+        assert tickwire("redrive", key)[0] == 0
+        platform.flow()
+    assert platform.query("SELECT reason, count(*) FROM dead_letters WHERE kind = 'trade' GROUP BY 1 ORDER BY 1") == [
+        ("price", 1), ("time", 1),
+    ]  # fmt: skip
+    assert platform.progress().quarantined_ids == 2
 
 
 def test_a_dry_run_says_what_would_happen_and_changes_nothing(platform, tickwire, monkeypatch):

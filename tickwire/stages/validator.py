@@ -5,11 +5,13 @@ how they were cut into records. What comes out of a record is ordered by trade i
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from tickwire.columns import QuoteBatch, TradeBatch, TradeFlag
+from tickwire.dead_letter import trade_key
 from tickwire.decimals import format_fixed
 from tickwire.records import Heartbeat, Quarantined, Record, RecordKind
 from tickwire.stages.continuity_tally import ContinuityTally
@@ -88,7 +90,7 @@ class ValidatorStage(Stage[ValidatorState]):
         # Before the trades, so that one of a reopened id in the same record is admitted.
         tally.reopen(state, record.findings)
         trades, rules = self._trades(state, record.trades)
-        quarantined = _quarantine(record, rules, source)
+        quarantined = _quarantine(record, rules)
         tally.touched |= {_key(record.trades.instruments[i]) for i in np.unique(record.trades.instrument).tolist()}
         tally.touched |= self._heartbeats(state, record.heartbeats)
         tally.confirm(state, record.findings)
@@ -185,12 +187,15 @@ def _admit(
     accepted: list[int] = []
     anomalous: list[int] = []
     columns = (batch.trade_id[rows].tolist(), batch.price[rows].tolist(), batch.exchange_time[rows].tolist())
-    for row, trade_id, price, time in zip(rows, *columns, strict=True):
+    redriven = (batch.flags[rows] & TradeFlag.REDRIVEN != 0).tolist()
+    for row, trade_id, price, time, again in zip(rows, *columns, redriven, strict=True):
         rule = rules[row]
         if rule is Rule.TRADE_ID:
-            sequence.quarantined += 1
+            sequence.quarantined += not again
             continue
-        verdict = sequence.observe(trade_id, good=rule is None, max_jump=settings.max_id_jump, time=time)
+        verdict = sequence.observe(
+            trade_id, good=rule is None, max_jump=settings.max_id_jump, time=time, redriven=again
+        )
         if rule is not None:
             continue
         if verdict is Verdict.NEW:
@@ -215,26 +220,23 @@ def _symbol_state(state: ValidatorState, instrument: Instrument) -> SymbolState:
     return symbol
 
 
-def _quarantine(record: Record, rules: list[Rule | None], source: int) -> list[Quarantined]:
+def _quarantine(record: Record, rules: list[Rule | None]) -> list[Quarantined]:
     batch = record.trades
     result = []
     for row, rule in enumerate(rules):
         if rule is None:
             continue
         instrument = batch.instruments[batch.instrument[row]]
-        result.append(
-            Quarantined(
-                key=f"{record.header.partition}-{source}-{row}",
-                venue=instrument.venue,
-                symbol=instrument.symbol,
-                trade_id=int(batch.trade_id[row]),
-                rule=rule.value,
-                detail=explain(rule, batch, row),
-                price=format_fixed(int(batch.price[row]), instrument.price_scale),
-                size=format_fixed(int(batch.size[row]), instrument.size_scale),
-                side=int(batch.side[row]),
-                exchange_time=int(batch.exchange_time[row]),
-                receive_time=int(batch.receive_time[row]),
-            )
-        )
+        values: dict[str, Any] = {
+            "venue": instrument.venue,
+            "symbol": instrument.symbol,
+            "trade_id": int(batch.trade_id[row]),
+            "price": format_fixed(int(batch.price[row]), instrument.price_scale),
+            "size": format_fixed(int(batch.size[row]), instrument.size_scale),
+            "side": int(batch.side[row]),
+            "exchange_time": int(batch.exchange_time[row]),
+            "receive_time": int(batch.receive_time[row]),
+        }
+        key = trade_key(**values)  # by what it says, so that a redriven row updates the letter that it came from
+        result.append(Quarantined(key=key, rule=rule.value, detail=explain(rule, batch, row), **values))
     return result

@@ -141,15 +141,18 @@ class TradeSequence:
         """How many ids of the range the venue itself does not have."""
         return self.absent.count + self.forgotten_absent
 
-    def observe(self, trade_id: int, *, good: bool, max_jump: int, time: int = 0) -> Verdict:
+    def observe(self, trade_id: int, *, good: bool, max_jump: int, time: int = 0, redriven: bool = False) -> Verdict:
         """Take in a positive id; ``good`` says whether its row kept the rules, ``time`` its exchange time.
+
+        A ``redriven`` row of a dead letter was counted when it first came, so that it is no further
+        duplicate or quarantined row, and it does not confirm a jump.
 
         Only a good row with a new id is accepted. A row that broke a rule accounts for its id
         (as quarantined) unless the id is a repeat, stale, or too far ahead.
         """
-        verdict = self._place(trade_id, good=good, max_jump=max_jump, time=time)
+        verdict = self._place(trade_id, good=good, max_jump=max_jump, time=time, confirms=good and not redriven)
         if not good or verdict is Verdict.STALE or verdict is Verdict.JUMP:
-            self.quarantined += 1
+            self.quarantined += not redriven
             if verdict is Verdict.NEW:
                 self._quarantine(trade_id)
         elif verdict is Verdict.NEW:
@@ -157,7 +160,7 @@ class TradeSequence:
             if trade_id == self.last_id:
                 self.last_time = time
         else:
-            self.duplicates += 1
+            self.duplicates += not redriven
         return verdict
 
     def heartbeat(self, last_trade_id: int, time: int, *, max_jump: int) -> None:
@@ -249,13 +252,13 @@ class TradeSequence:
             surplus = len(spans) - MAX_SPANS
             self.spans = [_join(spans[: surplus + 1]), *spans[surplus + 1 :]] if surplus > 0 else spans
 
-    def _place(self, trade_id: int, *, good: bool, max_jump: int, time: int) -> Verdict:
+    def _place(self, trade_id: int, *, good: bool, max_jump: int, time: int, confirms: bool) -> Verdict:
         last = self.last_id
         if trade_id > last:
             if last < self.first_id:
                 self.first_id = trade_id
             elif trade_id - last > max_jump:
-                return self._far(trade_id, max_jump, time) if good else Verdict.JUMP
+                return self._far(trade_id, max_jump, time) if confirms else Verdict.JUMP
             elif trade_id > last + 1:
                 self._open(last + 1, trade_id - 1, "id_jump", self.last_time, time)
             self.last_id = trade_id

@@ -65,6 +65,25 @@ def stage() -> ValidatorStage:
     return ValidatorStage(ValidatorSettings())
 
 
+def test_a_redriven_row_that_breaks_a_rule_again_has_the_key_of_its_first_letter_and_is_counted_once(stage):
+    again = _row(BTC, 2, price=-5, flags=TradeFlag.REDRIVEN)
+    first, other, redriven = _run(
+        stage, _raw(_row(BTC, 2, price=-5)), _raw(_row(BTC, 2, price=-5, receive_time=NOW + 1)), _raw(again)
+    )[0]
+    keys = [output.quarantined[0].key for output in (first, other, redriven)]
+    assert keys[2] == keys[0] != keys[1]
+    assert redriven.record.progress[0].quarantined == 2
+
+
+def test_a_redriven_row_is_no_duplicate_and_no_witness_of_a_jump(stage):
+    far = [5_000_000, 5_000_001, 5_000_002]
+    redriven = [_row(BTC, trade_id, flags=TradeFlag.REDRIVEN) for trade_id in (1, *far)]
+    (_, output), _ = _run(stage, _raw(_row(BTC, 1)), _raw(*redriven))
+    assert [row.rule for row in output.quarantined] == ["id_jump"] * 3
+    (progress,) = output.record.progress
+    assert (progress.last_id, progress.duplicates, progress.quarantined) == (1, 0, 0)
+
+
 def test_good_trades_pass_ordered_by_id_per_instrument(stage):
     (output,), _ = _run(stage, _raw(_row(ETH, 9), _row(BTC, 3), _row(ETH, 8), _row(BTC, 2), _row(BTC, 4)))
     assert _ids(output.record) == {"ETH-USDT": [8, 9], "BTC-USDT": [2, 3, 4]}
@@ -108,7 +127,7 @@ def test_a_bad_row_is_quarantined_whole_with_its_rule_and_never_passes(stage):
     (output,), _ = _run(stage, _raw(_row(BTC, 1), _row(BTC, 2, price=-5), _row(BTC, 3)))
     (row,) = output.quarantined
     assert output.record.quarantined == output.quarantined
-    assert (row.key, row.rule, row.trade_id) == (f"7-{KINESIS}-1", "price", 2)
+    assert (row.rule, row.trade_id) == ("price", 2)
     assert (row.venue, row.symbol, row.price, row.size) == ("binance", "BTC-USDT", "-0.00000005", "0.00317000")
     assert (row.side, row.exchange_time, row.receive_time) == (1, NOW, NOW)
     assert _ids(output.record) == {"BTC-USDT": [1, 3]}
