@@ -9,6 +9,8 @@ from typing import Any
 from tickwire.intervals import IntervalSet
 from tickwire.records import Progress
 
+MAX_ID = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class SymbolBooks:
@@ -16,11 +18,13 @@ class SymbolBooks:
 
     Attributes
     ----------
-    received : rows that the ingestor parsed
+    received : rows that the ingestor parsed, and those that the backfiller fetched
     progress : the validator's totals as PostgreSQL has them, or None if it saw nothing
     stored : ids in the lake
     stored_rows : rows in the lake; more than ids means that a trade was stored twice
-    announced : ids that the local exchange wrote to a socket, or None when there is no such witness
+    made : ids of the trades that the local exchange has, or None when there is no such witness
+    absent : ids that the ledger says the venue does not have
+    redriven : rows in the lake that came from a dead letter: counted as quarantined, and stored after all
     quarantined_ids : ids named in dead letters
     """
 
@@ -28,8 +32,10 @@ class SymbolBooks:
     progress: Progress | None
     stored: IntervalSet
     stored_rows: int
-    announced: IntervalSet | None
+    made: IntervalSet | None
     quarantined_ids: frozenset[int]
+    absent: IntervalSet = field(default_factory=IntervalSet)
+    redriven: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +50,16 @@ class Verdict:
 def audit(books: Mapping[str, SymbolBooks]) -> Verdict:
     """Compare the figures of every symbol.
 
-    Two sums must hold for each: received = stored + duplicates + quarantined, and every announced
-    id is stored, quarantined or missing by name.
+    Two sums must hold for each: received = stored + duplicates + quarantined, and every trade that the
+    exchange has, from the first one seen here on, is stored, quarantined or missing by name. What
+    the ledger calls absent, the exchange must not have.
     """
     unaccounted = twice = 0
     problems: list[str] = []
     for key, book in sorted(books.items()):
         duplicates = book.progress.duplicates if book.progress else 0
         quarantined = book.progress.quarantined if book.progress else 0
-        difference = book.received - (book.stored.count + duplicates + quarantined)
+        difference = book.received + book.redriven - (book.stored.count + duplicates + quarantined)
         lost: list[int] = []
         if difference:
             problems.append(
@@ -62,18 +69,22 @@ def audit(books: Mapping[str, SymbolBooks]) -> Verdict:
         if book.stored_rows != book.stored.count:
             twice += book.stored_rows - book.stored.count
             problems.append(f"{key}: {book.stored_rows} rows for {book.stored.count} ids in the lake")
-        if book.announced is not None:
+        if book.made is not None and book.progress is not None:
             known = IntervalSet(book.stored.ranges())
-            for first, last in book.progress.missing_ranges if book.progress else ():
+            for first, last in book.progress.missing_ranges:
                 known.add(first, last)
+            expected = IntervalSet(book.made.within(book.progress.first_id, MAX_ID))
             lost = [
                 trade_id
-                for first, last in book.announced.difference(known).ranges()
+                for first, last in expected.difference(known).ranges()
                 for trade_id in range(first, last + 1)
                 if trade_id not in book.quarantined_ids
             ]
             if lost:
-                problems.append(f"{key}: announced but nowhere: {_some(lost)}")
+                problems.append(f"{key}: the exchange has them, and they are nowhere here: {_some(lost)}")
+            denied = [span for absent in book.absent.ranges() for span in book.made.within(*absent)]
+            if denied:
+                problems.append(f"{key}: called absent, but the exchange has them: {denied[:10]}")
         # The same trade can fail both sums.
         unaccounted += max(abs(difference), len(lost))
     return Verdict(unaccounted, twice, tuple(problems))
@@ -109,5 +120,6 @@ def summary_line(summary: Mapping[str, Any]) -> str:
     trades = summary["trades"]
     return (
         f"{trades['received']:,} trades received: {trades['stored']:,} stored, {trades['duplicates']:,} duplicates,"
-        f" {trades['quarantined']:,} quarantined, {trades['missing']:,} missing, {trades['unaccounted']:,} unaccounted"
+        f" {trades['quarantined']:,} quarantined, {trades['missing']:,} missing, {trades['absent']:,} not with the"
+        f" exchange either, {trades['unaccounted']:,} unaccounted"
     )

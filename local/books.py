@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from local.accounting import SymbolBooks, audit, hop_latencies, quantiles
+from local.accounting import MAX_ID, SymbolBooks, audit, hop_latencies, quantiles
+from local.completion import made_ids
 from tickwire import envelope
+from tickwire.columns import TradeFlag
 from tickwire.intervals import IntervalSet
 from tickwire.records import Progress
 
@@ -18,9 +21,13 @@ _MAX_RECORDS = 50_000
 
 
 def close_books(
-    stack: "LocalPlatform", *, ingested: Mapping[str, Any], announced: Mapping[str, Any] | None
+    stack: "LocalPlatform", *, ingested: Mapping[str, Any], backfilled: Mapping[str, Any], truth: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """Compare ingestor, validator, lake, dead letters and exchange; give the summary as JSON types."""
+    """Compare ingestor, backfiller, validator, lake, dead letters and exchange; give the summary as JSON types.
+
+    ``ingested`` and ``backfilled`` are the statistics of ingestor and backfiller, ``truth`` is what the
+    local exchange says of itself, or None.
+    """
     import psycopg
 
     with psycopg.connect(stack.postgres.url) as database:
@@ -28,25 +35,38 @@ def close_books(
         rules, quarantined_ids = _quarantined(database)
         rejected = _rejected(database)
         bars = _bars(database)
+        absent = _absent(database)
+        gaps = _gaps(database)
     stored = _stored(stack)
-    received = {key: int(symbol["trades"]) for key, symbol in ingested["symbols"].items()}
+    received = Counter({key: int(symbol["trades"]) for key, symbol in ingested["symbols"].items()})
+    fetched = {
+        f"{venue}:{symbol}": int(figures["trades"])
+        for venue, told in backfilled["venues"].items()
+        for symbol, figures in told["symbols"].items()
+    }
+    received.update(fetched)
+    made = made_ids(truth)
     books = {
         key: SymbolBooks(
-            received=received.get(key, 0),
+            received=received[key],
             progress=progress.get(key),
-            stored=stored.get(key, (IntervalSet(), 0))[0],
-            stored_rows=stored.get(key, (IntervalSet(), 0))[1],
-            announced=_announced(announced, key),
+            stored=stored.get(key, _Stored()).ids,
+            stored_rows=stored.get(key, _Stored()).rows,
+            redriven=stored.get(key, _Stored()).redriven,
+            made=None if made is None else made.get(key, IntervalSet()),
             quarantined_ids=frozenset(quarantined_ids.get(key, ())),
+            absent=absent.get(key, IntervalSet()),
         )
-        for key in {*received, *progress, *stored, *(announced or {})}
+        for key in {*received, *progress, *stored}
     }
     verdict = audit(books)
     delivered = stack.watcher.delivered
     return {
         "trades": {
             "received": sum(received.values()),
-            "announced": sum(int(a["trades"]) for a in announced.values()) if announced is not None else None,
+            "backfilled": sum(fetched.values()),
+            "made": sum(_made_since(book) for book in books.values()) if made is not None else None,
+            "absent": sum(p.absent for p in progress.values()),
             "duplicates": sum(p.duplicates for p in progress.values()),
             "quarantined": sum(p.quarantined for p in progress.values()),
             "stored": sum(book.stored.count for book in books.values()),
@@ -56,6 +76,7 @@ def close_books(
         },
         "quarantined_by_rule": rules,
         "rejected_frames_by_reason": rejected,
+        "gaps": gaps,
         "bars": bars,
         "messages_delivered": delivered.messages,
         "bars_delivered": delivered.bars,
@@ -88,18 +109,37 @@ def close_books(
     }
 
 
-def _announced(announced: Mapping[str, Any] | None, key: str) -> IntervalSet | None:
-    if announced is None:
-        return None
-    return IntervalSet((first, last) for first, last in announced.get(key, {}).get("ranges", ()))
+def _made_since(book: SymbolBooks) -> int:
+    """Count the trades that the exchange has from the first one seen here on."""
+    if book.made is None or book.progress is None:
+        return 0
+    return sum(last - first + 1 for first, last in book.made.within(book.progress.first_id, MAX_ID))
 
 
 def _progress(database: Any) -> dict[str, Progress]:
     rows = database.execute(
         "SELECT venue, symbol, first_id, last_id, accepted, duplicates, quarantined, quarantined_ids, missing,"
-        " missing_ranges, time_ns FROM progress"
+        " missing_ranges, time_ns, absent FROM progress"
     )
     return {f"{row[0]}:{row[1]}": msgspec.convert(row, Progress) for row in rows}
+
+
+def _absent(database: Any) -> dict[str, IntervalSet]:
+    rows = database.execute("SELECT venue || ':' || symbol, lower(r), upper(r) - 1 FROM ledger, unnest(absent) AS r")
+    absent: dict[str, IntervalSet] = {}
+    for key, first, last in rows:
+        absent.setdefault(key, IntervalSet()).add(first, last)
+    return absent
+
+
+def _gaps(database: Any) -> dict[str, int]:
+    """Count gaps, and the ids in them by what became of them."""
+    row = database.execute(
+        "SELECT count(*), count(*) FILTER (WHERE remaining > 0), coalesce(sum(live), 0)::bigint,"
+        " coalesce(sum(history), 0)::bigint, coalesce(sum(absent), 0)::bigint, coalesce(sum(quarantined), 0)::bigint,"
+        " coalesce(sum(remaining), 0)::bigint FROM gaps"
+    ).fetchone()
+    return dict(zip(("noticed", "open", "live", "history", "absent", "quarantined", "remaining"), row, strict=True))
 
 
 def _quarantined(database: Any) -> tuple[dict[str, int], dict[str, list[int]]]:
@@ -125,16 +165,25 @@ def _bars(database: Any) -> dict[str, int]:
     return {f"{seconds}s": count for seconds, count in rows}
 
 
-def _stored(stack: "LocalPlatform") -> dict[str, tuple[IntervalSet, int]]:
-    """Read the ids of every trade in the lake; gives them and the number of rows by symbol."""
-    ids: dict[str, tuple[IntervalSet, int]] = {}
+@dataclass(slots=True)
+class _Stored:
+    """What the lake has of a symbol."""
+
+    ids: IntervalSet = field(default_factory=IntervalSet)
+    rows: int = 0
+    redriven: int = 0
+
+
+def _stored(stack: "LocalPlatform") -> dict[str, _Stored]:
+    """Read the ids of every trade in the lake, by symbol."""
+    found: dict[str, _Stored] = {}
     for batch in _lake_batches(stack):
-        for venue, symbol, trade_id in zip(*(batch.column(k).to_pylist() for k in range(3)), strict=True):
-            key = f"{venue}:{symbol}"
-            known, rows = ids.get(key) or (IntervalSet(), 0)
-            known.add(trade_id, trade_id)
-            ids[key] = known, rows + 1
-    return ids
+        for venue, symbol, trade_id, flags in zip(*(batch.column(k).to_pylist() for k in range(4)), strict=True):
+            stored = found.setdefault(f"{venue}:{symbol}", _Stored())
+            stored.ids.add(trade_id, trade_id)
+            stored.rows += 1
+            stored.redriven += bool(flags & TradeFlag.REDRIVEN)
+    return found
 
 
 def _lake_batches(stack: "LocalPlatform") -> Iterator[Any]:
@@ -147,7 +196,7 @@ def _lake_batches(stack: "LocalPlatform") -> Iterator[Any]:
         table = glue_catalog().load_table((stack.output("LakeDatabaseName"), TABLE))
     except NoSuchTableError:
         return
-    yield from table.scan(selected_fields=("venue", "symbol", "trade_id")).to_arrow_batch_reader()
+    yield from table.scan(selected_fields=("venue", "symbol", "trade_id", "flags")).to_arrow_batch_reader()
 
 
 def _hops(stack: "LocalPlatform") -> Iterator[tuple[tuple[str, int], ...]]:

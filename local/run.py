@@ -10,8 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from local.accounting import summary_line
 from local.books import close_books
+from local.completion import complete
+from local.exchange.faults.order import as_given, read_orders
 from local.run_lock import RunLock
 from local.stack import LocalPlatform, Source, clear, fetch
 from tickwire.errors import TickwireError
@@ -114,6 +118,8 @@ class _Stopping(threading.Event):
 
 def _source(args: argparse.Namespace) -> Source:
     if args.live:
+        if args.faults:
+            raise TickwireError("real exchanges take no orders for faults: leave out --faults or --live")
         return Source("live: Binance, Coinbase, Kraken", None)
     if args.replay:
         files = [Path(name) for name in args.replay]
@@ -121,10 +127,19 @@ def _source(args: argparse.Namespace) -> Source:
         if missing:
             raise TickwireError(f"no such capture: {', '.join(missing)}")
         names = ", ".join(file.name for file in files)
-        arguments = ("--source", "replay", *map(str, files), "--speed", str(args.speed))
+        arguments = ("--source", "replay", *map(str, files), "--speed", str(args.speed), *_faults(args))
         return Source(f"replay of {names}", arguments, replayed=True)
-    arguments = ("--source", "simulator", "--seed", str(args.seed), "--rate", str(args.rate))
+    arguments = ("--source", "simulator", "--seed", str(args.seed), "--rate", str(args.rate), *_faults(args))
     return Source(f"simulated market, seed {args.seed}", arguments)
+
+
+def _faults(args: argparse.Namespace) -> tuple[str, ...]:
+    """Give the exchange's arguments for faults, read here so that a wrong one is told at once."""
+    if args.faults is None:
+        return ()
+    path = Path(args.faults)
+    text = path.read_text() if not args.faults.lstrip().startswith(("[", "{")) else args.faults
+    return ("--faults", msgspec.json.encode([as_given(order) for order in read_orders(text)]).decode())
 
 
 def _watch(stack: LocalPlatform, terminal: Terminal, stopping: _Stopping, *, seconds: float | None) -> None:
@@ -170,15 +185,23 @@ def _live_line(stack: LocalPlatform, trades: int, rate: float) -> str:
 
 def _finish(stack: LocalPlatform, terminal: Terminal) -> dict[str, Any]:
     terminal.line("draining: what was received goes through to the end")
-    announced = None
     if stack.exchange_url is not None:
         fetch(f"{stack.exchange_url}/control/stop", method="POST")
         stack.wait_for_exchange(seconds=10)
     ingested = stack.stop_ingestor()
-    if stack.exchange_url is not None:
-        announced = fetch(f"{stack.exchange_url}/control/announced")
+    left = complete(stack, seconds=_DRAIN_SECONDS)
+    if left:
+        terminal.line(f"not everything could be filled within {_DRAIN_SECONDS} s: {left}")
+    backfilled = stack.stop_backfiller()
     drained = stack.drain(seconds=_DRAIN_SECONDS)
-    summary = close_books(stack, ingested=ingested, announced=announced)
+    truth = None if stack.exchange_url is None else fetch(f"{stack.exchange_url}/control/truth")
+    summary = close_books(
+        stack,
+        ingested=ingested,
+        backfilled=backfilled,
+        truth=truth,
+    )
     summary["drained"] = drained
+    summary["outstanding"] = {"missing": left.missing, "tails": list(left.tails), "bars": left.bars}
     summary["accounted"] = bool(summary["accounted"] and drained)
     return summary

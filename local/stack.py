@@ -19,6 +19,7 @@ from local.postgres import LocalPostgres
 from local.shard_delivery import MappingStatistics
 from local.valkey import LocalValkey
 from local.watcher import Watcher
+from tickwire.venues.history import HISTORIES, new_history
 
 PARTITIONS = 2
 """Enough to show that partitions are independent, few enough for two cores: every partition costs
@@ -105,6 +106,7 @@ class LocalPlatform:
         self.watcher = Watcher(self.websocket_url)
         self.page.config = {"websocketUrl": self.websocket_url, "source": self._source.name}
         self._timed("WebSocket API", self._start_watcher)
+        self._timed("backfiller", self.start_backfiller)
         self._timed("ingestor", self.start_ingestor)
         self._write_state()
 
@@ -127,6 +129,26 @@ class LocalPlatform:
         address = self.emulator.endpoint_url.replace("http://", "ws://")
         return f"{address}/_aws/execute-api/{self.output('WebSocketApiId')}/{self.output('WebSocketStage')}"
 
+    def state(self) -> dict[str, Any]:
+        """Give the addresses and names of this run, as ``run.json`` has them."""
+        return {
+            "pid": os.getpid(),
+            "endpoint_url": self.emulator.endpoint_url,
+            "page": self.page.url,
+            "websocket_url": self.websocket_url,
+            "database_url": self.postgres.url,
+            "state_url": self.valkey.url,
+            "lake_bucket": self.output("LakeBucket"),
+            "lake_database": self.output("LakeDatabaseName"),
+            "raw_stream": self.output("RawStream"),
+            "partitions": PARTITIONS,
+            "frames_dlq_url": self.output("FramesDlqUrl"),
+            "dead_letter_bucket": self.deployment.outputs.get("DeadLetterBucket"),
+            "exchange_url": self.exchange_url,
+            "ingestor_url": self.ingestor_url,
+            "backfiller_url": self.backfiller_url,
+        }
+
     def output(self, name: str) -> str:
         """Give a stack output by its key."""
         return str(self.deployment.outputs[name])
@@ -145,12 +167,8 @@ class LocalPlatform:
             "ingestor",
             ["ecs_tasks.ingestor"],
             environment={
-                "AWS_ENDPOINT_URL": self.emulator.endpoint_url,
+                **self._task_environment(),
                 "TICKWIRE_FEEDS": json.dumps(self._feeds() if feeds is None else feeds),
-                "TICKWIRE_PARTITIONS": str(PARTITIONS),
-                "TICKWIRE_RAW_STREAM": self.output("RawStream"),
-                "TICKWIRE_FRAMES_DLQ_URL": self.output("FramesDlqUrl"),
-                "TICKWIRE_HEALTH_PORT": "0",
             },
             log=self._folder / "ingestor.log",
         )
@@ -167,9 +185,39 @@ class LocalPlatform:
             raise RuntimeError(f"the ingestor ended with status {status}:\n{self.ingestor.log_tail()}")
         return dict(stopped["stats"])
 
+    def start_backfiller(self) -> None:
+        """Start the backfiller, again after :meth:`stop_backfiller` or its death."""
+        self.backfiller = ChildProcess(
+            "backfiller",
+            ["ecs_tasks.backfiller"],
+            environment={
+                **self._task_environment(),
+                "TICKWIRE_HISTORIES": json.dumps(self._histories()),
+                "TICKWIRE_STATE_URL": self.valkey.url,
+                "TICKWIRE_DATABASE_URL": self.postgres.url,
+                "TICKWIRE_DATABASE_IAM": "false",
+                "TICKWIRE_LAKE_BUCKET": self.output("LakeBucket"),
+                "TICKWIRE_LAKE_DATABASE": self.output("LakeDatabaseName"),
+                # A market here is over sooner than a real one is quiet.
+                "TICKWIRE_TAIL_CHECK_SECONDS": "10",
+            },
+            log=self._folder / "backfiller.log",
+        )
+        self._begin("backfiller", self.backfiller)
+        port = self.backfiller.wait_for("listening", seconds=30)["port"]
+        self.backfiller_url = f"http://127.0.0.1:{port}"
+
+    def stop_backfiller(self) -> dict[str, Any]:
+        """Stop the backfiller and give its last statistics."""
+        self._forget("backfiller")
+        status = self.backfiller.stop(seconds=30)
+        if status != 0:
+            raise RuntimeError(f"the backfiller ended with status {status}:\n{self.backfiller.log_tail()}")
+        return dict(self.backfiller.wait_for("stopped", seconds=5)["stats"])
+
     def check(self) -> None:
         """Raise a TickwireError that says why, if a process of the run has died."""
-        for child in (self.exchange, self.ingestor):
+        for child in (self.exchange, self.ingestor, self.backfiller):
             if child is not None and child.returncode is not None:
                 raise ChildFailed(f"the {child.name} ended with status {child.returncode}:\n{child.log_tail()}")
         self.emulator.check()
@@ -272,6 +320,28 @@ class LocalPlatform:
         if not self.watcher.subscribed.wait(20):
             raise RuntimeError(f"the WebSocket API at {self.websocket_url} did not answer a subscription within 20 s")
 
+    def _task_environment(self) -> dict[str, str]:
+        """Give what both ECS tasks are told."""
+        optional = {
+            "TICKWIRE_COORDINATION_TABLE": self.deployment.outputs.get("CoordinationTable"),
+            "TICKWIRE_DEAD_LETTER_BUCKET": self.deployment.outputs.get("DeadLetterBucket"),
+        }
+        return {
+            "AWS_ENDPOINT_URL": self.emulator.endpoint_url,
+            "TICKWIRE_PARTITIONS": str(PARTITIONS),
+            "TICKWIRE_RAW_STREAM": self.output("RawStream"),
+            "TICKWIRE_FRAMES_DLQ_URL": self.output("FramesDlqUrl"),
+            "TICKWIRE_HEALTH_PORT": "0",
+            **{name: str(value) for name, value in optional.items() if value is not None},
+        }
+
+    def _histories(self) -> list[dict[str, str]]:
+        """Give the REST histories of the source's venues, one each: those of the local exchange, or their own."""
+        if self.exchange_url is None:
+            return [{"feed": feed} for feed in LIVE_FEEDS]
+        venues = {new_history(feed).venue: feed for feed in reversed(HISTORIES)}
+        return [{"feed": feed, "url": f"{self.exchange_url}/{feed}"} for feed in venues.values()]
+
     def _feeds(self) -> Sequence[Mapping[str, Any]]:
         if self.exchange_url is None:
             return [{"feed": feed, "symbols": symbols} for feed, symbols in LIVE_FEEDS.items()]
@@ -280,19 +350,7 @@ class LocalPlatform:
         return [{"feed": feed, "symbols": symbols, "url": f"{address}/{feed}"} for feed, symbols in catalogue.items()]
 
     def _write_state(self) -> None:
-        state = {
-            "pid": os.getpid(),
-            "endpoint_url": self.emulator.endpoint_url,
-            "page": self.page.url,
-            "websocket_url": self.websocket_url,
-            "database_url": self.postgres.url,
-            "state_url": self.valkey.url,
-            "lake_bucket": self.output("LakeBucket"),
-            "lake_database": self.output("LakeDatabaseName"),
-            "exchange_url": self.exchange_url,
-            "ingestor_url": self.ingestor_url,
-        }
-        (self._folder / "run.json").write_text(json.dumps(state, indent=2))
+        (self._folder / "run.json").write_text(json.dumps(self.state(), indent=2))
 
 
 def fetch(url: str, *, method: str = "GET") -> dict[str, Any]:

@@ -13,7 +13,9 @@ import pandas as pd
 import psycopg
 
 from local.books import close_books
+from local.completion import complete, made_ids
 from local.stack import LocalPlatform, fetch
+from tickwire.intervals import IntervalSet
 
 from .captures import KEY, bars_of
 
@@ -48,7 +50,7 @@ class Platform:
 
     stack: LocalPlatform
     received: dict[str, int] = field(default_factory=dict)
-    announced: dict[str, Any] = field(default_factory=dict)
+    truth: dict[str, Any] | None = None
     statistics: dict[str, Any] = field(default_factory=dict)
 
     def ingest(self, feeds: list[Mapping[str, Any]]) -> None:
@@ -59,9 +61,20 @@ class Platform:
         """Give the running ingestor's statistics."""
         return fetch(f"{self.stack.ingestor_url}/stats")
 
-    def announcements(self) -> dict[str, Any]:
-        """Give the ids that the stack's exchange wrote to a socket, by ``venue:SYMBOL``."""
-        return fetch(f"{self.stack.exchange_url}/control/announced")
+    def tell_truth(self) -> None:
+        """Note what the stack's exchange has, by ``venue:SYMBOL``, for the books."""
+        self.truth = fetch(f"{self.stack.exchange_url}/control/truth")
+
+    def made(self) -> dict[str, IntervalSet]:
+        """Give the ids of the trades that the stack's exchange has, by ``venue:SYMBOL``."""
+        self.tell_truth()
+        return made_ids(self.truth) or {}
+
+    def order(self, *orders: Mapping[str, Any]) -> None:
+        """Order faults at the stack's exchange."""
+        body = json.dumps(orders).encode()
+        with urlopen(Request(f"{self.stack.exchange_url}/control/faults", body, method="POST"), timeout=10) as reply:
+            assert reply.status == 200
 
     def exchange_finished(self) -> bool:
         """Say whether the stack's exchange has played its recordings to the end."""
@@ -79,19 +92,28 @@ class Platform:
         wait_until(self.exchange_finished, seconds=60, what="the exchange has ended")
 
     def finish(self, *, seconds: float = 150) -> dict[str, Any]:
-        """Stop the ingestor, let everything through to the end, and give the books."""
-        statistics = self.stack.stop_ingestor()
+        """Stop the ingestor, let everything through to the end, gaps filled, and give the books."""
+        statistics = self.end(seconds=seconds)
         for key, symbol in statistics["symbols"].items():
             self.received[key] = self.received.get(key, 0) + symbol["trades"]
-        assert self.stack.drain(seconds=seconds), f"not drained within {seconds:g} s: {self.troubles()}"
         self.statistics = statistics
         return self.books()
+
+    def end(self, *, seconds: float = 150) -> dict[str, Any]:
+        """Stop the ingestor, let everything through to the end, gaps filled, and give its statistics."""
+        statistics = self.stack.stop_ingestor()
+        left = complete(self.stack, seconds=seconds)
+        assert not left, f"not within {seconds:g} s: {left}; {self.troubles()}"
+        return statistics
 
     def books(self) -> dict[str, Any]:
         """Give the summary of all until the last :meth:`finish`; received is the sum over all ingestors."""
         symbols = {key: {"trades": count} for key, count in self.received.items()}
         return close_books(
-            self.stack, ingested={**self.statistics, "symbols": symbols}, announced=self.announced or None
+            self.stack,
+            ingested={**self.statistics, "symbols": symbols},
+            backfilled=fetch(f"{self.stack.backfiller_url}/stats"),
+            truth=self.truth,
         )
 
     def troubles(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ def platform(start_platform: StartPlatform, captures: list[Path]) -> Iterator[Pl
     """One stack for all tests of this module; each has symbols of its own."""
     with start_platform(replay(captures, speed="max")) as started:
         started.stack.wait_for_exchange(seconds=90)
-        started.announced = started.announcements()
+        started.tell_truth()
         started.finish()
         yield started
 
@@ -52,7 +52,7 @@ def test_every_trade_of_the_captures_is_stored_exactly_once_and_in_its_bars(
 
     assert summary["problems"] == []
     assert summary["trades"]["missing"] == summary["trades"]["unaccounted"] == summary["trades"]["stored_twice"] == 0
-    assert summary["trades"]["announced"] == summary["trades"]["stored"] == len(trades)
+    assert summary["trades"]["made"] == summary["trades"]["stored"] == len(trades)
     assert_stored(platform, trades)
     progress = platform.progress(keys_of(trades))
     assert {key: (p["first_id"], p["last_id"], p["accepted"], p["missing"]) for key, p in progress.items()} == {

@@ -34,7 +34,7 @@ def test_functions_killed_at_random_while_captures_flow_change_nothing(
             time.sleep(moments.uniform(0, 1.5))
             function = moments.choice(FUNCTIONS)
             killed[function] += kill(platform, function)
-        platform.announced = platform.announcements()
+        platform.tell_truth()
         summary = platform.finish(seconds=300)
 
         met = {name: figures["errors"] for name, figures in summary["functions"].items()}
@@ -42,7 +42,7 @@ def test_functions_killed_at_random_while_captures_flow_change_nothing(
         assert sum(met.values()) >= 3, met
         assert summary["problems"] == []
         assert summary["trades"]["missing"] == summary["trades"]["unaccounted"] == 0
-        assert summary["trades"]["announced"] == summary["trades"]["stored"] == len(trades)
+        assert summary["trades"]["made"] == summary["trades"]["stored"] == len(trades)
         assert all(figures["given_up"] == 0 for figures in summary["functions"].values())
         assert_stored(platform, trades)
 

@@ -52,7 +52,7 @@ class Run:
         """Give those of its addresses at which something still listens."""
         urls = [url for name, url in self.state.items() if name.endswith("_url") or name == "page"]
         addresses = [(parts.hostname, parts.port) for parts in map(urlsplit, urls) if parts.port]
-        assert len(addresses) == 6
+        assert len(addresses) == 7
         return [f"{host}:{port}" for host, port in addresses if _listens(host, port)]
 
 
@@ -119,7 +119,7 @@ def test_a_run_answers_queries_refuses_a_second_one_and_ends_in_order_on_ctrl_c(
     assert summary["accounted"] is True
     assert summary["problems"] == []
     assert 0 < answers[-1] <= summary["trades"]["stored"]
-    assert summary["trades"]["stored"] == summary["trades"]["announced"]
+    assert summary["trades"]["stored"] == summary["trades"]["made"]
     assert_nothing_left(run, tmp_path)
 
 

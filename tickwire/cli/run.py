@@ -16,6 +16,7 @@ examples:
   tickwire run --seconds 30 --json              half a minute, then the summary as JSON
   tickwire run --replay capture.gz --speed 10   a recorded session, ten times faster
   tickwire run --live                           Binance, Coinbase and Kraken themselves
+  tickwire run --faults '[{"kind": "hole", "feed": "binance", "count": 50, "after": 5}]'
 
 exit codes: 0 every trade is accounted for, 1 not so or a failure, 2 wrong usage
 """
@@ -37,6 +38,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="replay X times faster; 0: at once")
     parser.add_argument("--rate", type=_positive, default=300.0, metavar="N", help="simulated trades a second (300)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of the simulated market (1)")
+    parser.add_argument(
+        "--faults",
+        metavar="ORDERS",
+        help="what goes wrong at the exchange: a JSON file, or JSON itself (docs/reliability.md lists the kinds)",
+    )
     parser.add_argument("--port", type=int, default=8080, metavar="N", help="port of the page (8080; 0: any free one)")
     parser.add_argument("--folder", default=".tickwire", help="where data and logs go (.tickwire)")
     parser.add_argument("--json", action="store_true", help="print only the summary, as JSON, on standard output")

@@ -30,7 +30,7 @@ def books(**over) -> dict[str, SymbolBooks]:
         "progress": progress(),
         "stored": IntervalSet([(1, 10)]),
         "stored_rows": 10,
-        "announced": IntervalSet([(1, 10)]),
+        "made": IntervalSet([(1, 10)]),
         "quarantined_ids": frozenset(),
     }
     return {KEY: SymbolBooks(**(figures | over))}
@@ -55,6 +55,12 @@ def test_duplicates_and_quarantined_rows_are_accounted_for():
     assert verdict.problems == ()
 
 
+def test_a_row_stored_after_all_from_its_dead_letter_is_counted_once():
+    figures = {"received": 10, "progress": progress(accepted=10, quarantined=1), "stored_rows": 10}
+    assert audit(books(**figures, redriven=1)).problems == ()
+    assert audit(books(**figures)).unaccounted == 1
+
+
 def test_id_missing_by_name_is_accounted_for():
     verdict = audit(
         books(
@@ -71,7 +77,7 @@ def test_trade_lost_between_the_ingestor_and_the_lake_is_unaccounted_and_named()
     verdict = audit(books(stored=IntervalSet([(1, 4), (6, 10)]), stored_rows=9))
     assert verdict.unaccounted == 1
     assert any("differ by 1" in problem for problem in verdict.problems)
-    assert any("announced but nowhere: 5" in problem for problem in verdict.problems)
+    assert any("nowhere here: 5" in problem for problem in verdict.problems)
 
 
 def test_trade_stored_twice_is_a_problem():
@@ -80,14 +86,40 @@ def test_trade_stored_twice_is_a_problem():
     assert len(verdict.problems) == 1
 
 
-def test_announced_trade_that_nobody_received_nor_missed_is_unaccounted():
-    verdict = audit(books(announced=IntervalSet([(1, 11)])))
+def test_a_trade_of_the_exchange_that_nobody_received_nor_missed_is_unaccounted():
+    verdict = audit(books(made=IntervalSet([(1, 11)])))
     assert verdict.unaccounted == 1
     assert "11" in verdict.problems[0]
 
 
 def test_without_a_witness_only_the_sums_are_compared():
-    assert audit(books(announced=None)).problems == ()
+    assert audit(books(made=None)).problems == ()
+
+
+def test_what_the_exchange_traded_before_the_first_trade_seen_here_is_no_loss():
+    verdict = audit(
+        books(
+            received=8,
+            progress=progress(first_id=3, accepted=8),
+            stored=IntervalSet([(3, 10)]),
+            stored_rows=8,
+        )
+    )
+    assert verdict.problems == ()
+
+
+def test_what_is_called_absent_the_exchange_must_not_have():
+    figures = {
+        "received": 9,
+        "progress": progress(accepted=9, absent=1),
+        "stored": IntervalSet([(1, 4), (6, 10)]),
+        "stored_rows": 9,
+        "absent": IntervalSet([(5, 5)]),
+    }
+    assert audit(books(**figures, made=IntervalSet([(1, 4), (6, 10)]))).problems == ()
+    (lost, denied) = audit(books(**figures)).problems
+    assert "nowhere here: 5" in lost
+    assert "called absent, but the exchange has them: [(5, 5)]" in denied
 
 
 def test_quantiles_are_nearest_rank_in_milliseconds():

@@ -180,7 +180,7 @@ def test_what_the_emulator_lacks_is_left_out_with_its_reason() -> None:
     assert set(rewritten.template["Resources"]) == {"Queue"}
     assert rewritten.left_out == (
         LeftOut("Database", "AWS::RDS::DBCluster", "PostgreSQL runs beside the emulator"),
-        LeftOut("Service", "AWS::ECS::Service", "the ingestor runs as a process"),
+        LeftOut("Service", "AWS::ECS::Service", "the tasks run as processes"),
         LeftOut("Endpoint", "AWS::SageMaker::Endpoint", "not known to the emulator"),
     )
 
