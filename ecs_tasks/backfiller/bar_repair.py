@@ -18,6 +18,7 @@ from ecs_tasks.backfiller.bar_repair_bars import Repair, repaired_bars, repairs
 from ecs_tasks.backfiller.bar_repair_lake import Lake, LakeSnapshot
 from ecs_tasks.backfiller.bar_repair_plan import RepairRequest, RepairScan, plan_scans
 from ecs_tasks.backfiller.bar_repair_requests import RepairRequests, Waiting
+from ecs_tasks.backfiller.logs import LOGGER, log
 from ecs_tasks.ingestor.aws_errors import CALL_ERRORS, error_code
 from ecs_tasks.ingestor.publisher import Payload, Put
 from ecs_tasks.shared.backoff import Backoff
@@ -32,8 +33,6 @@ BUSY_SECONDS = 30.0
 POSTPONED_SECONDS = 30.0
 """How long a request rests after its bar could not be computed."""
 BACKOFF_SECONDS = (0.05, 5.0)
-
-_LOGGER = logging.getLogger("tickwire.backfiller")
 
 
 @dataclass(slots=True)
@@ -112,7 +111,7 @@ class BarRepairs:
             except Exception:
                 # Database or lake out of reach. Backfilling goes on without bars, and these wait.
                 self.stats.failures += 1
-                _LOGGER.exception("bar repair failed and is tried again")
+                LOGGER.exception("bar repair failed and is tried again")
                 wait = max(wait, backoff.next_seconds())
             if wait > POLL_SECONDS or not self._requests.more:
                 await asyncio.sleep(wait)
@@ -127,7 +126,7 @@ class BarRepairs:
                 # One unreadable file or symbol must not keep all others from their bars.
                 self.stats.failures += 1
                 self._postpone(scan.requests)
-                _LOGGER.exception("bars were not recomputed: %s %s", scan.venue, scan.symbol)
+                LOGGER.exception("bars were not recomputed: %s %s", scan.venue, scan.symbol)
                 continue
             for repair in found:
                 await self._send(repair)
@@ -181,7 +180,7 @@ class BarRepairs:
             if code is None:
                 return
             self.stats.retries += 1
-            _log(logging.WARNING, "recomputed bars were not accepted and are retried", code=code)
+            log(logging.WARNING, "recomputed bars were not accepted and are retried", code=code)
             await asyncio.sleep(backoff.next_seconds())
 
     def _chosen(self, page: list[Waiting]) -> Iterator[RepairRequest]:
@@ -216,7 +215,7 @@ class BarRepairs:
         self.stats.empty += len(requests)
         self._postpone(requests)
         first = requests[0]
-        _log(
+        log(
             logging.ERROR,
             "the lake has no trade of bars that it must hold; their requests stay",
             venue=first.venue,
@@ -224,7 +223,3 @@ class BarRepairs:
             bars=len(requests),
             starts=[request.start for request in requests[:10]],
         )
-
-
-def _log(level: int, message: str, **fields: object) -> None:
-    _LOGGER.log(level, message, extra={"fields": fields})

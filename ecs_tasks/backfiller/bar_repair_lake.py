@@ -13,13 +13,13 @@ from pyiceberg import expressions
 from pyiceberg.exceptions import NoSuchTableError
 
 from ecs_tasks.backfiller.bar_repair_plan import RepairScan, TimeRange
+from ecs_tasks.backfiller.logs import log
 from lambdas.lake_committer.lake_table import LakeTable
 from tickwire.columns import Int64, Side, TradeBatch
 from tickwire.errors import TickwireError
 from tickwire.lake import SCHEMA, TABLE
 from tickwire.symbols import Instrument, instrument
 
-_LOGGER = logging.getLogger("tickwire.backfiller")
 _COLUMNS = ("trade_id", "price", "size", "side", "exchange_time_ns", "receive_time_ns", "flags", "stream_counter")
 _SIDES = pa.array([side.name.lower() for side in Side])
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -140,15 +140,12 @@ def _each_once(batch: TradeBatch, counters: Int64) -> TradeBatch:
     first = np.concatenate(([True], np.diff(rows.trade_id) != 0))
     if not first.all():
         twins = rows.trade_id[~first]
-        _LOGGER.error(
+        log(
+            logging.ERROR,
             "the lake holds trades twice; each is counted once",
-            extra={
-                "fields": {
-                    "venue": batch.instruments[0].venue,
-                    "symbol": batch.instruments[0].symbol,
-                    "rows": len(twins),
-                    "ids": twins[:10].tolist(),
-                }
-            },
+            venue=batch.instruments[0].venue,
+            symbol=batch.instruments[0].symbol,
+            rows=len(twins),
+            ids=twins[:10].tolist(),
         )
     return rows.take(first)
