@@ -9,7 +9,7 @@ from typing import Any
 from aws_cdk import App, Tags
 
 from cdk.constructs.function_code import FunctionSource
-from cdk.constructs.ingestor_service import stage_ingestor_image
+from cdk.constructs.task_service import stage_task_images
 from cdk.settings import settings_of
 from cdk.source import PROJECT, scratch_folder
 from cdk.stacks.data import DataStack
@@ -79,9 +79,9 @@ def build_app(
     IngestionStack(
         app,
         f"{prefix}-Ingestion",
-        description="Tickwire: ingestor",
+        description="Tickwire: ingestor and backfiller",
         settings=settings,
-        image_folder=stage_ingestor_image(scratch_folder()),
+        image_folder=stage_task_images(scratch_folder()),
         network=network,
         streams=streams,
         data=data,

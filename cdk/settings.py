@@ -78,13 +78,21 @@ class StateStoreSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IngestorSettings:
-    """The Fargate task: ``cpu`` in units of 1/1024, ``memory`` in MiB, how many tasks at once."""
+class TaskSettings:
+    """A Fargate service: ``cpu`` of a task in units of 1/1024, its ``memory`` in MiB, how many tasks at once."""
 
     cpu: int
     memory: int
     tasks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestorSettings(TaskSettings):
+    """The ingestor. Each feed is held by ``holders`` tasks at once, and a task holds ``max_groups`` at most."""
+
     flush_milliseconds: int
+    holders: int
+    max_groups: int
 
 
 def _aws_consumers() -> dict[str, ConsumerSettings]:
@@ -124,6 +132,7 @@ class StageSettings:
     ``commit_visibility_seconds`` is how long all commits to the lake wait when one has failed.
     ``zones`` names the availability zones; empty takes the region's first ``availability_zones``.
     ``max_age_seconds`` is how far a trade's exchange time may lie behind its receive time.
+    ``address`` names the egress address whose limits at the exchanges all tasks share.
     ``protected`` keeps the stateful stacks and their data when somebody deletes the application.
     """
 
@@ -136,6 +145,7 @@ class StageSettings:
     database: DatabaseSettings
     state: StateStoreSettings
     ingestor: IngestorSettings
+    backfiller: TaskSettings
     protected: bool
     log_retention_days: int
     availability_zones: int
@@ -144,6 +154,7 @@ class StageSettings:
     commit_visibility_seconds: int
     dead_letter_window_seconds: int
     alarm_iterator_age_seconds: int
+    address: str = "shared"
     zones: tuple[str, ...] = ()
     consumers: dict[str, ConsumerSettings] = field(default_factory=_aws_consumers)
     functions: dict[str, FunctionSettings] = field(default_factory=_functions)
@@ -170,6 +181,15 @@ class StageSettings:
             ),
             (self.database.min_capacity > 0, "the database's minimum capacity must be above 0"),
             (all(feed.feed in FEEDS for feed in self.feeds), f"feeds are {', '.join(FEEDS)}"),
+            (
+                1 <= self.ingestor.holders <= min(2, self.ingestor.tasks),
+                "each feed is held by 1 or 2 tasks, and by no more than there are",
+            ),
+            (
+                self.ingestor.tasks * self.ingestor.max_groups >= self.ingestor.holders * len(self.feeds),
+                "max_groups would leave feeds that no task may hold",
+            ),
+            (1 <= self.backfiller.tasks <= 2, "there are 1 or 2 backfiller tasks: the second only stands by"),
             (self.visibility_factor >= 1, "a message must stay invisible for as long as its function may run"),
             (
                 self.commit_visibility_seconds >= commit_timeout,
@@ -205,7 +225,9 @@ _DEV = StageSettings(
     feeds=_FEEDS,
     database=DatabaseSettings(min_capacity=0.5, max_capacity=4, readers=0, backup_days=7),
     state=StateStoreSettings(node_type="db.t4g.small", replicas=0),
-    ingestor=IngestorSettings(cpu=1024, memory=2048, tasks=1, flush_milliseconds=20),
+    ingestor=IngestorSettings(cpu=1024, memory=2048, tasks=1, flush_milliseconds=20, holders=1, max_groups=16),
+    # An hour of the busiest symbol takes 300 MB while its bars are recomputed, the libraries as much.
+    backfiller=TaskSettings(cpu=512, memory=2048, tasks=1),
     protected=False,
     log_retention_days=14,
     availability_zones=2,
@@ -224,7 +246,8 @@ _PROD = replace(
     database=DatabaseSettings(min_capacity=2, max_capacity=32, readers=1, backup_days=35),
     state=StateStoreSettings(node_type="db.r7g.large", replicas=1),
     # Two tasks read every feed; the validator removes the twin's trades.
-    ingestor=IngestorSettings(cpu=2048, memory=4096, tasks=2, flush_milliseconds=10),
+    ingestor=IngestorSettings(cpu=2048, memory=4096, tasks=2, flush_milliseconds=10, holders=2, max_groups=16),
+    backfiller=TaskSettings(cpu=1024, memory=4096, tasks=2),
     protected=True,
     log_retention_days=90,
     availability_zones=3,

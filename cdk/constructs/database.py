@@ -12,6 +12,8 @@ from cdk.settings import StageSettings
 NAME = "tickwire"
 # Created by the migrations; it may log in by IAM alone and owns no table.
 WRITER = "tickwire_writer"
+# As above; it sees the requests for bars alone.
+BACKFILLER = "tickwire_backfiller"
 _PORT = 5432
 
 
@@ -69,7 +71,11 @@ class Database(Construct):
     @property
     def writer_url(self) -> str:
         """The address in the form of ``TICKWIRE_DATABASE_URL``, for the role that writes."""
-        return f"postgresql://{WRITER}@{self.cluster.cluster_endpoint.hostname}:{_PORT}/{NAME}?sslmode=require"
+        return self.url(WRITER)
+
+    def url(self, user: str) -> str:
+        """Give the address in the form of ``TICKWIRE_DATABASE_URL`` for a role of the database."""
+        return f"postgresql://{user}@{self.cluster.cluster_endpoint.hostname}:{_PORT}/{NAME}?sslmode=require"
 
     @property
     def owner_secret_arn(self) -> str:
@@ -83,9 +89,13 @@ class Database(Construct):
         """Let the holders of a security group reach the cluster."""
         self.security_group.add_ingress_rule(group, ec2.Port.tcp(_PORT), description)
 
-    def grant_login(self, role: iam.IGrantable) -> None:
-        """Let a role log in as the writer with a token of IAM."""
-        self.cluster.grant_connect(role, WRITER)
+    def open_to(self, group: ec2.SecurityGroup, description: str) -> None:
+        """Let a later stack's security group reach the cluster, and no further; the rules stand in that stack."""
+        group.connections.allow_to(self.security_group, ec2.Port.tcp(_PORT), description)
+
+    def grant_login(self, role: iam.IGrantable, user: str = WRITER) -> None:
+        """Let a role log in as a role of the database with a token of IAM."""
+        self.cluster.grant_connect(role, user)
 
     def grant_owner(self, role: iam.IGrantable) -> None:
         """Let a role read the owner's login.

@@ -1,6 +1,7 @@
 """An S3 bucket that nobody outside reads: encrypted, TLS only, versioned, no public access."""
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -43,3 +44,19 @@ class PrivateBucket(s3.Bucket):
             ],
             removal_policy=removal_policy,
         )
+        self._key = key
+
+    def grant_put_object(self, role: iam.IGrantable) -> None:
+        """Let a role add objects, and neither read nor delete any: ``grant_put`` allows more than that."""
+        self._grant(role, "s3:PutObject")
+        self._key.grant_encrypt(role)
+
+    def grant_get_object(self, role: iam.IGrantable) -> None:
+        """Let a role read objects whose keys it knows."""
+        self._grant(role, "s3:GetObject")
+        self._key.grant_decrypt(role)
+
+    def _grant(self, role: iam.IGrantable, action: str) -> None:
+        iam.Grant.add_to_principal(
+            grantee=role, actions=[action], resource_arns=[self.arn_for_objects("*")]
+        ).assert_success()

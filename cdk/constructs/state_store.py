@@ -71,3 +71,7 @@ class StateStore(Construct):
     def allow_from(self, group: ec2.ISecurityGroup, description: str) -> None:
         """Let the holders of a security group reach the store."""
         self.security_group.add_ingress_rule(group, ec2.Port.tcp(_PORT), description)
+
+    def open_to(self, group: ec2.SecurityGroup, description: str) -> None:
+        """Let a later stack's security group reach the store, and no further; the rules stand in that stack."""
+        group.connections.allow_to(self.security_group, ec2.Port.tcp(_PORT), description)

@@ -47,6 +47,8 @@ class DataStack(Stack):
         self.connections = self._new_table("Connections", ("connection_id", _STRING))
         self.subscriptions = self._new_table("Subscriptions", ("topic", _STRING), ("connection_id", _STRING))
         self.last_values = self._new_table("LastValues", ("item", _STRING), ("at", _NUMBER))
+        # Leases, budgets and members of the tasks.
+        self.coordination = self._new_table("Coordination", ("id", _STRING), expires="expires_at")
 
         self.state = StateStore(
             self,
@@ -72,14 +74,10 @@ class DataStack(Stack):
         CfnOutput(self, "ConnectionsTable", value=self.connections.table_name)
         CfnOutput(self, "SubscriptionsTable", value=self.subscriptions.table_name)
         CfnOutput(self, "LastValuesTable", value=self.last_values.table_name)
+        CfnOutput(self, "CoordinationTable", value=self.coordination.table_name)
 
     def grant_lake_catalogue(self, role: iam.IGrantable) -> None:
         """Let a role create and commit to the tables of the lake's database, and read no other."""
-        arns = [
-            self.format_arn(service="glue", resource="catalog"),
-            self.format_arn(service="glue", resource="database", resource_name=self.lake_database),
-            self.format_arn(service="glue", resource="table", resource_name=f"{self.lake_database}/*"),
-        ]
         iam.Grant.add_to_principal(
             grantee=role,
             actions=[
@@ -91,14 +89,35 @@ class DataStack(Stack):
                 "glue:GetTables",
                 "glue:UpdateTable",
             ],
-            resource_arns=arns,
+            resource_arns=self._lake_catalogue_arns(),
         ).assert_success()
+
+    def grant_lake_reading(self, role: iam.IGrantable) -> None:
+        """Let a role read the tables of the lake's database: where they are, and what lies there."""
+        iam.Grant.add_to_principal(
+            grantee=role, actions=["glue:GetTable"], resource_arns=self._lake_catalogue_arns()
+        ).assert_success()
+        self.lake.grant_get_object(role)
+
+    def grant_coordination(self, role: iam.IGrantable) -> None:
+        """Let a role compare and set items of the coordination table, by their keys alone."""
+        self.coordination.grant(role, "dynamodb:GetItem", "dynamodb:UpdateItem")
+        self.key.grant_encrypt_decrypt(role)
+
+    def _lake_catalogue_arns(self) -> list[str]:
+        return [
+            self.format_arn(service="glue", resource="catalog"),
+            self.format_arn(service="glue", resource="database", resource_name=self.lake_database),
+            self.format_arn(service="glue", resource="table", resource_name=f"{self.lake_database}/*"),
+        ]
 
     def _new_table(
         self,
         id_: str,
         partition: tuple[str, dynamodb.AttributeType],
         sort: tuple[str, dynamodb.AttributeType] | None = None,
+        *,
+        expires: str = "expires",
     ) -> dynamodb.Table:
         return dynamodb.Table(
             self,
@@ -108,8 +127,8 @@ class DataStack(Stack):
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
             encryption_key=self.key,
-            # Every row of a client or a market carries it; API Gateway does not promise a $disconnect.
-            time_to_live_attribute="expires",
+            # Every row carries it: API Gateway does not promise a $disconnect, nor a task its last word.
+            time_to_live_attribute=expires,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),

@@ -1,10 +1,11 @@
-"""The ingestor: the only part of Tickwire that talks to the exchanges."""
+"""The ingestor and the backfiller: the only parts of Tickwire that talk to the exchanges."""
 
 from typing import Any
 
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
+from cdk.constructs.backfiller_service import BackfillerService
 from cdk.constructs.ingestor_service import IngestorService
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -13,7 +14,7 @@ from cdk.stacks.streams import StreamsStack
 
 
 class IngestionStack(Stack):
-    """Stateless: the Fargate service."""
+    """Stateless: the Fargate services, in one cluster."""
 
     def __init__(
         self,
@@ -28,15 +29,16 @@ class IngestionStack(Stack):
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, **stack)
-        ingestor = IngestorService(
-            self,
-            "Ingestor",
-            settings=settings,
-            vpc=network.vpc,
-            image_folder=image_folder,
-            stream=streams.trades_raw,
-            frames_dlq=streams.frames_dlq,
-            log_key=data.log_key,
-        )
-        CfnOutput(self, "IngestorCluster", value=ingestor.service.cluster.cluster_name)
+        shared: dict[str, Any] = {
+            "settings": settings,
+            "vpc": network.vpc,
+            "image_folder": image_folder,
+            "streams": streams,
+            "data": data,
+            "log_key": data.log_key,
+        }
+        ingestor = IngestorService(self, "Ingestor", **shared)
+        backfiller = BackfillerService(self, "Backfiller", cluster=ingestor.cluster, **shared)
+        CfnOutput(self, "IngestorCluster", value=ingestor.cluster.cluster_name)
         CfnOutput(self, "IngestorService", value=ingestor.service.service_name)
+        CfnOutput(self, "BackfillerService", value=backfiller.service.service_name)

@@ -75,6 +75,7 @@ class ProcessingStack(Stack):
             environment={
                 "TICKWIRE_CLEAN_STREAM": self._streams.trades_clean.stream_name,
                 "TICKWIRE_TRADES_DLQ_URL": self._streams.trades_dlq.queue_url,
+                "TICKWIRE_DEAD_LETTER_BUCKET": self._streams.dead_letters.bucket_name,
                 "TICKWIRE_STATE_URL": self._data.state.url,
                 "TICKWIRE_MAX_AGE_SECONDS": str(self._shared["settings"].max_age_seconds),
             },
@@ -83,6 +84,7 @@ class ProcessingStack(Stack):
         )
         self._streams.trades_clean.grant_write(validator.function)
         self._streams.trades_dlq.grant_send_messages(validator.function)
+        self._streams.dead_letters.grant_put_object(validator.function)
         return validator
 
     def _new_signals(self) -> StreamFunction:
@@ -159,11 +161,15 @@ class ProcessingStack(Stack):
             "DeadLetters",
             name="dead_letters",
             requirements=_DATABASE_REQUIREMENTS,
-            environment=self._stores,
+            environment={
+                **self._stores,
+                "TICKWIRE_DEAD_LETTER_BUCKET": self._streams.dead_letters.bucket_name,
+            },
             **self._in_vpc,
             **self._shared,
         )
         self._data.database.grant_login(function.function)
+        self._streams.dead_letters.grant_put_object(function.function)
         for queue in (self._streams.frames_dlq, self._streams.trades_dlq):
             function.function.add_event_source(self._dead_letter_source(queue, settings))
         return function

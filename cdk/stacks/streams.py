@@ -3,6 +3,7 @@
 from typing import Any
 
 from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
@@ -52,6 +53,12 @@ class StreamsStack(Stack):
         self.failures = PrivateBucket(
             self, "Failures", key=self.key, removal_policy=removal, expire_after=Duration.days(365)
         )
+        # What fits no message. Rows of the database name the objects for as long as they live.
+        self.dead_letters = PrivateBucket(self, "DeadLetters", key=self.key, removal_policy=removal)
+        operators = iam.ManagedPolicy(
+            self, "DeadLetterReading", description="Tickwire: read the bodies of dead letters, as to redrive them"
+        )
+        self.dead_letters.grant_get_object(operators)
 
         CfnOutput(self, "RawStream", value=self.trades_raw.stream_name)
         CfnOutput(self, "CleanStream", value=self.trades_clean.stream_name)
@@ -60,3 +67,5 @@ class StreamsStack(Stack):
         CfnOutput(self, "TradesDlqUrl", value=self.trades_dlq.queue_url)
         CfnOutput(self, "LakeCommitsQueueUrl", value=self.lake_commits.queue_url)
         CfnOutput(self, "FailuresBucket", value=self.failures.bucket_name)
+        CfnOutput(self, "DeadLetterBucket", value=self.dead_letters.bucket_name)
+        CfnOutput(self, "DeadLetterReadingPolicy", value=operators.managed_policy_arn)

@@ -60,6 +60,34 @@ class Application:
             if item.stack == function.stack and item.properties["FunctionName"] == {"Ref": function.name}
         ]
 
+    def task(self, name: str) -> Resource:
+        """Give the ECS task whose one container is called ``name``."""
+        (found,) = [
+            task
+            for task in self.resources("AWS::ECS::TaskDefinition")
+            if [container["Name"] for container in task.properties["ContainerDefinitions"]] == [name]
+        ]
+        return found
+
+    def container(self, name: str) -> dict[str, Any]:
+        """Give the container of an ECS task."""
+        container: dict[str, Any] = self.task(name).properties["ContainerDefinitions"][0]
+        return container
+
+    def task_variables(self, name: str) -> dict[str, Any]:
+        """Give the environment of an ECS task."""
+        return {item["Name"]: item["Value"] for item in self.container(name)["Environment"]}
+
+    def service(self, name: str) -> Resource:
+        """Give the ECS service that runs a task."""
+        task = self.task(name)
+        (found,) = [
+            service
+            for service in self.resources("AWS::ECS::Service")
+            if service.stack == task.stack and service.properties["TaskDefinition"] == {"Ref": task.name}
+        ]
+        return found
+
     def statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Give every statement of an identity policy, with where it stands."""
         for policy in self.resources("AWS::IAM::Policy"):
@@ -79,6 +107,11 @@ class Application:
             for statement in policy.properties["PolicyDocument"]["Statement"]
             for action in as_list(statement["Action"])
         }
+
+    def actions_of_task(self, name: str) -> set[str]:
+        """Give all that an ECS task's role may do."""
+        task = self.task(name)
+        return self.actions(task.stack, task.properties["TaskRoleArn"]["Fn::GetAtt"][0])
 
     def actions_of(self, name: str) -> set[str]:
         """Give all that a function's role may do."""

@@ -69,7 +69,7 @@ def test_no_role_takes_a_managed_policy_without_a_reason(prod: Any) -> None:
         ("lake_writer", {"s3:GetObject*", "s3:DeleteObject*", "glue:UpdateTable", "kinesis:PutRecords"}),
         ("lake_committer", {"kinesis:GetRecords", "sqs:SendMessage", "rds-db:connect"}),
         ("store_writer", {"s3:GetObject*", "kinesis:PutRecords", "secretsmanager:GetSecretValue"}),
-        ("dead_letters", {"kinesis:GetRecords", "secretsmanager:GetSecretValue", "s3:PutObject"}),
+        ("dead_letters", {"kinesis:GetRecords", "secretsmanager:GetSecretValue", "s3:GetObject"}),
         ("websocket", {"kinesis:GetRecords", "rds-db:connect", "s3:PutObject"}),
         ("broadcaster", {"kinesis:PutRecords", "rds-db:connect", "sqs:SendMessage"}),
         ("migrations", {"kinesis:GetRecords", "s3:PutObject", "rds-db:connect"}),
@@ -89,7 +89,7 @@ def test_every_stream_and_queue_has_a_key_of_ours(prod: Any) -> None:
 
 def test_every_bucket_is_encrypted_private_and_versioned(prod: Any) -> None:
     buckets = prod.resources("AWS::S3::Bucket")
-    assert len(buckets) == 2
+    assert len(buckets) == 3
     for bucket in buckets:
         (rule,) = bucket.properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
@@ -100,7 +100,7 @@ def test_every_bucket_is_encrypted_private_and_versioned(prod: Any) -> None:
 
 def test_every_table_is_encrypted_and_can_be_restored_to_any_second(prod: Any) -> None:
     tables = prod.resources("AWS::DynamoDB::Table")
-    assert len(tables) == 3
+    assert len(tables) == 4
     for table in tables:
         assert table.properties["SSESpecification"]["SSEType"] == "KMS"
         assert table.properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
@@ -169,21 +169,116 @@ def test_the_stores_stand_in_subnets_without_a_way_out(prod: Any) -> None:
     assert all(any(name in export for name in isolated) for export in named)
 
 
-def test_the_ingestor_runs_without_secrets_on_a_read_only_disk(prod: Any) -> None:
-    (task,) = prod.resources("AWS::ECS::TaskDefinition")
-    (container,) = task.properties["ContainerDefinitions"]
+@pytest.mark.parametrize("name", ["ingestor", "backfiller"])
+def test_a_task_runs_without_secrets_on_a_read_only_disk(prod: Any, name: str) -> None:
+    container = prod.container(name)
     assert "Secrets" not in container
     assert container["ReadonlyRootFilesystem"] is True
-    assert task.properties["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
+    assert prod.task(name).properties["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
 
 
-def test_the_ingestor_may_only_write_trades_and_report_frames(prod: Any) -> None:
-    (task,) = prod.resources("AWS::ECS::TaskDefinition")
-    role = task.properties["TaskRoleArn"]["Fn::GetAtt"][0]
-    actions = prod.actions(task.stack, role)
-    assert {action.partition(":")[0] for action in actions} == {"kinesis", "kms", "sqs"}
-    assert "kinesis:GetRecords" not in actions
-    assert "sqs:ReceiveMessage" not in actions
+_TASK_ACTIONS = {
+    "dynamodb:GetItem",
+    "dynamodb:UpdateItem",
+    "kinesis:ListShards",
+    "kinesis:PutRecord",
+    "kinesis:PutRecords",
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey*",
+    "kms:ReEncrypt*",
+    "s3:PutObject",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:SendMessage",
+}
+
+
+def test_the_ingestor_may_only_write_trades_report_frames_and_share_feeds(prod: Any) -> None:
+    assert prod.actions_of_task("ingestor") == _TASK_ACTIONS
+
+
+def test_the_backfiller_may_read_the_lake_and_log_in_beside_that(prod: Any) -> None:
+    assert prod.actions_of_task("backfiller") == _TASK_ACTIONS | {"glue:GetTable", "rds-db:connect", "s3:GetObject"}
+
+
+def test_the_backfiller_logs_in_as_a_role_of_its_own_and_the_functions_do_not(prod: Any) -> None:
+    users = {
+        (where.partition("/")[0], json.dumps(statement["Resource"]).rpartition("/")[2].strip('"]}'))
+        for where, statement in prod.statements()
+        if "rds-db:connect" in _as_list(statement["Action"])
+    }
+    assert users == {("Processing", "tickwire_writer"), ("Ingestion", "tickwire_backfiller")}
+    assert "tickwire_backfiller@" in json.dumps(prod.task_variables("backfiller")["TICKWIRE_DATABASE_URL"])
+
+
+def test_a_task_reaches_the_exchanges_aws_and_the_stores_that_it_uses(prod: Any) -> None:
+    groups = {
+        name: prod.service(name).properties["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"]
+        for name in ("ingestor", "backfiller")
+    }
+
+    def inline(name: str) -> set[int]:
+        (group,) = [
+            item
+            for item in prod.resources("AWS::EC2::SecurityGroup")
+            if {"Fn::GetAtt": [item.name, "GroupId"]} in groups[name]
+        ]
+        assert "SecurityGroupIngress" not in group.properties
+        rules = group.properties["SecurityGroupEgress"]
+        assert {rule["CidrIp"] for rule in rules} == {"0.0.0.0/0"}
+        assert all(rule["FromPort"] == rule["ToPort"] for rule in rules)
+        return {rule["FromPort"] for rule in rules}
+
+    def between(kind: str, ours: str) -> set[tuple[int, str]]:
+        return {
+            (rule.properties["ToPort"], json.dumps(rule.properties[theirs]))
+            for rule in prod.resources(f"AWS::EC2::SecurityGroup{kind}")
+            if [rule.properties.get(ours)] == groups["backfiller"]
+            for theirs in ("GroupId", "DestinationSecurityGroupId")
+            if theirs in rule.properties and theirs != ours
+        }
+
+    assert inline("ingestor") == {443, 9443}
+    assert inline("backfiller") == {443}
+    way_out = between("Egress", "GroupId")
+    assert {port for port, _ in way_out} == {5432, 6379}
+    assert way_out == between("Ingress", "SourceSecurityGroupId")
+
+
+def test_bodies_of_dead_letters_are_added_by_who_meets_them_and_read_by_operators_alone(prod: Any) -> None:
+    (bucket,) = [item for item in prod.resources("AWS::S3::Bucket") if item.name.startswith("DeadLetters")]
+    (policy,) = prod.resources("AWS::IAM::ManagedPolicy")
+    granted = {
+        action
+        for statement in policy.properties["PolicyDocument"]["Statement"]
+        for action in _as_list(statement["Action"])
+    }
+    assert granted == {"s3:GetObject", "kms:Decrypt"}
+    reached = {
+        (where.partition("/")[0], action)
+        for where, statement in prod.statements()
+        if bucket.name in json.dumps(statement["Resource"])
+        for action in _as_list(statement["Action"])
+    }
+    assert reached == {("Processing", "s3:PutObject"), ("Ingestion", "s3:PutObject")}
+    # A row of the database names an object for as long as it lives.
+    (rule,) = bucket.properties["LifecycleConfiguration"]["Rules"]
+    assert "ExpirationInDays" not in rule
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        lambda app: app.task_variables("ingestor"),
+        lambda app: app.task_variables("backfiller"),
+        lambda app: app.variables(app.function("validator")),
+        lambda app: app.variables(app.function("dead_letters")),
+    ],
+)
+def test_whoever_meets_dead_letters_knows_their_bucket(prod: Any, variables: Any) -> None:
+    assert "DeadLetters" in json.dumps(variables(prod)["TICKWIRE_DEAD_LETTER_BUCKET"])
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -47,6 +47,28 @@ def test_a_commit_may_not_come_back_while_its_function_may_still_run() -> None:
         replace(settings_of("dev"), commit_visibility_seconds=59)
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"holders": 2}, "no more than there are"),
+        ({"holders": 0}, "1 or 2 tasks"),
+        ({"holders": 3, "tasks": 3}, "1 or 2 tasks"),
+        ({"max_groups": 2}, "feeds that no task may hold"),
+    ],
+)
+def test_feeds_that_the_tasks_cannot_share_as_asked_are_refused(changes: dict[str, int], reason: str) -> None:
+    dev = settings_of("dev")
+    with pytest.raises(InvalidSettings, match=reason):
+        replace(dev, ingestor=replace(dev.ingestor, **changes))
+
+
+@pytest.mark.parametrize("tasks", [0, 3])
+def test_a_third_backfiller_is_refused_as_is_none(tasks: int) -> None:
+    dev = settings_of("dev")
+    with pytest.raises(InvalidSettings, match="1 or 2 backfiller tasks"):
+        replace(dev, backfiller=replace(dev.backfiller, tasks=tasks))
+
+
 def test_a_single_zone_is_refused() -> None:
     with pytest.raises(InvalidSettings, match="two zones"):
         replace(settings_of("dev"), zones=("us-east-1a",))

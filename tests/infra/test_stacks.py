@@ -72,10 +72,13 @@ def test_the_tables_have_the_keys_that_the_functions_use(prod: Any) -> None:
         tuple(f"{key['AttributeName']} {key['KeyType']}" for key in table.properties["KeySchema"]): table.properties
         for table in prod.resources("AWS::DynamoDB::Table")
     }
-    assert set(keys) == {("connection_id HASH",), ("topic HASH", "connection_id RANGE"), ("item HASH", "at RANGE")}
+    assert set(keys) == {
+        ("connection_id HASH",), ("topic HASH", "connection_id RANGE"), ("item HASH", "at RANGE"), ("id HASH",)
+    }  # fmt: skip
     assert {"AttributeName": "at", "AttributeType": "N"} in keys["item HASH", "at RANGE"]["AttributeDefinitions"]
-    for table in keys.values():
-        assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+    for key, table in keys.items():
+        expires = "expires_at" if key == ("id HASH",) else "expires"
+        assert table["TimeToLiveSpecification"] == {"AttributeName": expires, "Enabled": True}
         assert "GlobalSecondaryIndexes" not in table, "no function queries one"
 
 
@@ -128,30 +131,77 @@ def test_the_zones_can_be_named(synthesise: Any, tmp_path: Path) -> None:
     assert zones == {"us-east-1b", "us-east-1d"}
 
 
-def test_a_failed_deployment_of_the_ingestor_rolls_back(prod: Any) -> None:
-    (service,) = prod.resources("AWS::ECS::Service")
-    assert service.properties["DeploymentConfiguration"]["DeploymentCircuitBreaker"] == {
-        "Enable": True,
-        "Rollback": True,
-    }
-    assert service.properties["DeploymentConfiguration"]["MinimumHealthyPercent"] == 100
-    (task,) = prod.resources("AWS::ECS::TaskDefinition")
-    assert "/health" in task.properties["ContainerDefinitions"][0]["HealthCheck"]["Command"][1]
+@pytest.mark.parametrize("name", ["ingestor", "backfiller"])
+def test_a_failed_deployment_of_a_task_rolls_back(prod: Any, name: str) -> None:
+    configuration = prod.service(name).properties["DeploymentConfiguration"]
+    assert configuration["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": True}
+    assert configuration["MinimumHealthyPercent"] == 100
+    assert "/health" in prod.container(name)["HealthCheck"]["Command"][1]
 
 
-def test_the_ingestor_stops_by_itself_before_it_is_killed(prod: Any) -> None:
-    (task,) = prod.resources("AWS::ECS::TaskDefinition")
-    (container,) = task.properties["ContainerDefinitions"]
-    variables = {item["Name"]: item["Value"] for item in container["Environment"]}
-    assert 60 <= float(variables["TICKWIRE_DRAIN_SECONDS"]) <= container["StopTimeout"] - 10
+@pytest.mark.parametrize("name", ["ingestor", "backfiller"])
+def test_a_task_stops_by_itself_before_it_is_killed(prod: Any, name: str) -> None:
+    variables = prod.task_variables(name)
+    assert 60 <= float(variables["TICKWIRE_DRAIN_SECONDS"]) <= prod.container(name)["StopTimeout"] - 10
+
+
+def test_the_tasks_share_a_cluster_and_are_missed_when_they_end(prod: Any, dev: Any) -> None:
+    assert len(prod.resources("AWS::ECS::Cluster")) == 1
+    for application, tasks in ((prod, 2), (dev, 1)):
+        watched = {
+            json.dumps(dimension["Value"]): alarm.properties
+            for alarm in application.resources("AWS::CloudWatch::Alarm")
+            if alarm.properties.get("MetricName") == "RunningTaskCount"
+            for dimension in alarm.properties["Dimensions"]
+            if dimension["Name"] == "ServiceName"
+        }
+        assert len(watched) == 2
+        for name in ("ingestor", "backfiller"):
+            service = application.service(name)
+            assert service.properties["DesiredCount"] == tasks
+            alarm = watched[json.dumps({"Fn::GetAtt": [service.name, "Name"]})]
+            assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (tasks, "LessThanThreshold")
 
 
 def test_the_ingestor_reads_the_feeds_of_the_settings(prod: Any) -> None:
-    (task,) = prod.resources("AWS::ECS::TaskDefinition")
-    variables = {item["Name"]: item["Value"] for item in task.properties["ContainerDefinitions"][0]["Environment"]}
-    feeds = json.loads(variables["TICKWIRE_FEEDS"])
+    feeds = json.loads(prod.task_variables("ingestor")["TICKWIRE_FEEDS"])
     assert [feed["feed"] for feed in feeds] == ["binance", "coinbase", "kraken"]
     assert all(feed["symbols"] for feed in feeds)
+
+
+def test_the_backfiller_reads_the_histories_of_the_same_feeds(prod: Any) -> None:
+    histories = json.loads(prod.task_variables("backfiller")["TICKWIRE_HISTORIES"])
+    assert [entry["feed"] for entry in histories] == ["binance", "coinbase", "kraken"]
+
+
+@pytest.mark.parametrize(("stage", "holders"), [("dev", "1"), ("prod", "2")])
+def test_the_tasks_share_feeds_and_limits_in_one_table(request: Any, stage: str, holders: str) -> None:
+    application = request.getfixturevalue(stage)
+    ingestor, backfiller = application.task_variables("ingestor"), application.task_variables("backfiller")
+    assert ingestor["TICKWIRE_HOLDERS"] == holders
+    assert int(ingestor["TICKWIRE_MAX_GROUPS"]) >= len(json.loads(ingestor["TICKWIRE_FEEDS"]))
+    for name in ("TICKWIRE_COORDINATION_TABLE", "TICKWIRE_ADDRESS", "TICKWIRE_RAW_STREAM", "AWS_DEFAULT_REGION"):
+        assert ingestor[name] == backfiller[name]
+    assert "Coordination" in json.dumps(ingestor["TICKWIRE_COORDINATION_TABLE"])
+
+
+def test_a_task_reads_the_environment_of_its_stack(prod: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ecs_tasks.backfiller.settings import BackfillerSettings
+    from ecs_tasks.ingestor.settings import IngestorSettings
+
+    for name, model in (("ingestor", IngestorSettings), ("backfiller", BackfillerSettings)):
+        variables = prod.task_variables(name)
+        with monkeypatch.context() as patch:
+            for variable, value in variables.items():
+                patch.setenv(variable, value if isinstance(value, str) else "resolved")
+            settings = model()
+        assert settings.partitions == 64
+        assert settings.address == "shared"
+
+
+def test_the_outputs_name_what_a_run_needs(prod: Any) -> None:
+    outputs = {name for template in prod.templates.values() for name in template.get("Outputs", {})}
+    assert {"CoordinationTable", "DeadLetterBucket", "DeadLetterReadingPolicy", "BackfillerService"} <= outputs
 
 
 def test_every_resource_carries_the_stage(prod: Any) -> None:

@@ -1,0 +1,162 @@
+"""A Fargate service of one container: its log group, its task, its way out, and its alarm."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from cdk.constructs.log_retention import retention_of
+from cdk.settings import StageSettings, TaskSettings
+from cdk.source import stage_source
+
+_HEALTH_PORT = 8080
+# The most that Fargate allows between SIGTERM and SIGKILL.
+_STOP_SECONDS = 120
+# The rest is for closing connections and for the log.
+_DRAIN_SECONDS = 100
+_HEALTH_CHECK = (
+    f"python -c \"import urllib.request as r; r.urlopen('http://127.0.0.1:{_HEALTH_PORT}/health', timeout=3)\""
+)
+
+
+class TaskService(Construct):
+    """One of the folders of ``ecs_tasks/``, deployed: tasks on ARM that talk to the exchanges.
+
+    The tasks stand in public subnets without a single open port: each then has an address, and so
+    a venue's limits, of its own, which one NAT gateway would make them share.
+
+    Parameters
+    ----------
+    name
+        The folder's name.
+    size
+        Of one task, and how many there are.
+    cluster
+        None makes one.
+    egress_ports
+        Open to everywhere, for TLS with exchanges and AWS.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        name: str,
+        size: TaskSettings,
+        settings: StageSettings,
+        vpc: ec2.IVpc,
+        image_folder: str,
+        log_key: kms.IKey,
+        environment: Mapping[str, str],
+        cluster: ecs.ICluster | None = None,
+        egress_ports: tuple[int, ...] = (443,),
+    ) -> None:
+        super().__init__(scope, id_)
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            retention=retention_of(settings.log_retention_days),
+            encryption_key=log_key,
+            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+        )
+        self.cluster = cluster or ecs.Cluster(
+            self,
+            "Cluster",
+            vpc=vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,
+            enable_fargate_capacity_providers=True,
+        )
+        task = ecs.FargateTaskDefinition(
+            self,
+            "Task",
+            cpu=size.cpu,
+            memory_limit_mib=size.memory,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=ecs.CpuArchitecture.ARM64, operating_system_family=ecs.OperatingSystemFamily.LINUX
+            ),
+        )
+        task.add_container(
+            name,
+            image=ecs.ContainerImage.from_asset(
+                image_folder, file=f"ecs_tasks/{name}/Dockerfile", platform=ecr_assets.Platform.LINUX_ARM64
+            ),
+            environment={
+                # ECS sets AWS_REGION, which boto3 does not read.
+                "AWS_DEFAULT_REGION": Stack.of(self).region,
+                "TICKWIRE_PARTITIONS": str(settings.partitions),
+                "TICKWIRE_ADDRESS": settings.address,
+                "TICKWIRE_HEALTH_PORT": str(_HEALTH_PORT),
+                "TICKWIRE_DRAIN_SECONDS": str(_DRAIN_SECONDS),
+                **environment,
+            },
+            logging=ecs.LogDrivers.aws_logs(stream_prefix=name, log_group=log_group),
+            health_check=ecs.HealthCheck(
+                command=["CMD-SHELL", _HEALTH_CHECK],
+                interval=Duration.seconds(10),
+                timeout=Duration.seconds(5),
+                retries=3,
+                start_period=Duration.seconds(30),
+            ),
+            readonly_root_filesystem=True,
+            stop_timeout=Duration.seconds(_STOP_SECONDS),
+        )
+        self.role: iam.IRole = task.task_role
+        self.security_group = ec2.SecurityGroup(
+            self, "SecurityGroup", vpc=vpc, description=f"{name.capitalize()}: no way in", allow_all_outbound=False
+        )
+        for port in egress_ports:
+            self.security_group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "Exchanges and AWS, by TLS")
+        self.service = ecs.FargateService(
+            self,
+            "Service",
+            cluster=self.cluster,
+            task_definition=task,
+            desired_count=size.tasks,
+            # A new task works beside the old one before that goes: a double is removed, a gap is not.
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            circuit_breaker=ecs.DeploymentCircuitBreaker(rollback=True),
+            assign_public_ip=True,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
+            security_groups=[self.security_group],
+        )
+        self._alarm_on_restarts(name, size.tasks)
+
+    def _alarm_on_restarts(self, name: str, tasks: int) -> None:
+        """Watch for tasks that end: until another has started there are fewer than there should be."""
+        cloudwatch.Metric(
+            namespace="ECS/ContainerInsights",
+            metric_name="RunningTaskCount",
+            dimensions_map={"ClusterName": self.cluster.cluster_name, "ServiceName": self.service.service_name},
+            period=Duration.minutes(1),
+            statistic="Minimum",
+        ).create_alarm(
+            self,
+            "Restarts",
+            alarm_description=f"Tasks of the {name} are missing, or end again and again",
+            threshold=tasks,
+            evaluation_periods=15,
+            datapoints_to_alarm=3,
+            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+        )
+
+
+def stage_task_images(target: Path) -> str:
+    """Copy what the images of the tasks are built from into ``target`` and give it back."""
+    return str(
+        stage_source(
+            target,
+            packages=("tickwire", "lambdas", "ecs_tasks"),
+            files=("ecs_tasks/ingestor/Dockerfile", "ecs_tasks/backfiller/Dockerfile", "requirements.txt"),
+        )
+    )
