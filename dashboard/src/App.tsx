@@ -1,7 +1,9 @@
 import { useEffect, useState, useSyncExternalStore } from "react";
 import { Chart } from "./components/Chart";
 import { Evidence } from "./components/Evidence";
-import { Header } from "./components/Header";
+import { GapPanel } from "./components/GapTable";
+import { Header, type Page } from "./components/Header";
+import { HeatMap } from "./components/HeatMap";
 import { SymbolTable } from "./components/SymbolTable";
 import { TradeTape } from "./components/TradeTape";
 import type { Interval, Market } from "./feed/market";
@@ -10,6 +12,7 @@ export function App({ market, source }: { market: Market; source: string }) {
   useSyncExternalStore(market.subscribe, () => market.version);
   const [selected, setSelected] = useState<string | null>(null);
   const [interval, setInterval] = useState<Interval>("1s");
+  const [page, setPage] = useState<Page>("market");
   const [evidence, setEvidence] = useState<"quarantine" | "gaps" | "notices">("quarantine");
 
   const symbols = [...market.symbols.values()].sort(
@@ -22,15 +25,28 @@ export function App({ market, source }: { market: Market; source: string }) {
   }, [selected, busiest]);
   const view = selected === null ? undefined : market.symbols.get(selected);
 
+  const quarantine = (): void => {
+    setPage("market");
+    setEvidence("quarantine");
+  };
   return (
-    <div className="page">
-      <Header market={market} source={source} onQuarantine={() => setEvidence("quarantine")} />
-      <main>
-        <SymbolTable symbols={symbols} selected={selected} onSelect={setSelected} />
-        <Chart market={market} view={view} interval={interval} onInterval={setInterval} />
-        <TradeTape view={view} />
-      </main>
-      <Evidence market={market} tab={evidence} onTab={setEvidence} />
+    <div className={`page ${page}`}>
+      <Header market={market} source={source} page={page} onPage={setPage} onQuarantine={quarantine} />
+      {page === "market" ? (
+        <>
+          <main>
+            <SymbolTable symbols={symbols} selected={selected} onSelect={setSelected} />
+            <Chart market={market} view={view} interval={interval} onInterval={setInterval} />
+            <TradeTape view={view} />
+          </main>
+          <Evidence market={market} tab={evidence} onTab={setEvidence} />
+        </>
+      ) : (
+        <>
+          <HeatMap market={market} keys={symbols.map((s) => s.key)} />
+          <GapPanel market={market} />
+        </>
+      )}
     </div>
   );
 }

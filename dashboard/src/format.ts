@@ -19,3 +19,22 @@ export const clock = (milliseconds: number): string => new Date(milliseconds).to
 
 export const milliseconds = (value: number | null): string =>
   value === null ? "–" : value >= 10_000 ? `${(value / 1000).toFixed(1)} s` : `${value.toFixed(0)} ms`;
+
+/** A number that fits into a small cell: 12, 5k, 34k, 6m. */
+export function short(value: number): string {
+  if (value < 1_000) return `${value}`;
+  return value < 999_500 ? `${Math.round(value / 1e3)}k` : `${Math.round(value / 1e6)}m`;
+}
+
+/** A time of day (UTC), with its date where that is not today's. */
+export function moment(milliseconds: number, now: number): string {
+  const text = new Date(milliseconds).toISOString();
+  return text.slice(0, 10) === new Date(now).toISOString().slice(0, 10) ? text.slice(11, 23) : `${text.slice(5, 10)} ${text.slice(11, 19)}`;
+}
+
+export function duration(milliseconds: number): string {
+  const seconds = milliseconds / 1000;
+  if (seconds < 100) return `${seconds.toFixed(1)} s`;
+  if (seconds < 6_000) return `${(seconds / 60).toFixed(1)} min`;
+  return `${(seconds / 3_600).toFixed(1)} h`;
+}

@@ -21,6 +21,7 @@ FIGURES = (
     ".map(figure => [figure.querySelector('dt').textContent, figure.querySelector('dd').textContent]))"
 )
 SYMBOLS = "[...document.querySelectorAll('.symbols tbody tr')].map(row => [...row.cells].map(cell => cell.innerText))"
+CELLS = "[...document.querySelectorAll('.heat tbody tr')].map(row => [...row.cells].map(cell => cell.textContent))"
 EVIDENCE = "[...document.querySelectorAll('.evidence tbody tr')].map(row => [...row.cells].map(cell => cell.innerText))"
 TABS = "[...document.querySelectorAll('.evidence [role=tab]')]"
 CUT_OFF = "[...document.querySelectorAll('.panel')].filter(p => p.scrollWidth > p.clientWidth).map(p => p.ariaLabel)"
@@ -98,14 +99,26 @@ async def test_the_page_names_what_was_quarantined_and_what_is_missing(
         figures = await tab.evaluate(FIGURES)
         (row,) = await tab.wait_for(f"{EVIDENCE}.some(row => row[0] === 'price') && {EVIDENCE}")
         (symbol,) = await tab.evaluate(f"{SYMBOLS}.filter(row => row[0].startsWith('ADA-USDT'))")
+        await tab.evaluate(f"{TABS}.find(tab => tab.innerText.startsWith('Gaps')).click()")
+        (gap,) = await tab.wait_for(f"{EVIDENCE}.some(row => row[1] === '540–542') && {EVIDENCE}")
         await tab.evaluate(
-            "[...document.querySelectorAll('[role=tab]')].find(t => t.innerText.startsWith('Gaps')).click()"
+            "[...document.querySelectorAll('nav button')].find(b => b.innerText === 'Completeness').click()"
         )
-        (gap,) = await tab.wait_for(f"{EVIDENCE}.some(row => row[1] === '540') && {EVIDENCE}")
+        hours = await tab.wait_for(
+            f"{CELLS}.find(row => row[0].startsWith('ADA-USDT') && row.some(cell => cell.includes(' missing')))"
+        )
+        (again,) = await tab.evaluate(EVIDENCE)
+        cut_off = await tab.evaluate(CUT_OFF)
 
     assert row[:4] == ["price", "ADA-USDT binance-us", "560", "0.00000000"]
     # 97 of the ids 500 to 599 came, one of them to quarantine.
     assert symbol[2:] == ["96", "97.0000 %\n3 missing"]
     assert figures["complete"] != "100 %"
-    assert gap[:5] == ["ADA-USDT binance-us", "540", "542", "3", "id_jump"]
+    assert gap[:4] == ["ADA-USDT binance-us", "540–542", "3", "id jump"]
+    assert gap[6:12] == ["open", "3", "0", "0", "0", "0"]
+    assert again == gap
+    assert cut_off == []
+    # The gap lies in one hour or, at its turn, in two.
+    assert sum(int(words.split(", ")[2].split()[0]) for words in hours[1:-1] if " missing" in words) == 3
+    assert hours[-1] != "100 %"
     assert tab.complaints == []

@@ -13,6 +13,7 @@ import { decimal } from "../format";
 
 const UP = "#38d9a9";
 const DOWN = "#ff6b6b";
+const AMENDED = "#ffc857";
 
 interface Props {
   market: Market;
@@ -63,16 +64,24 @@ export function Chart({ market, view, interval, onInterval }: Props) {
     draw();
     api.timeScale().applyOptions({ secondsVisible: interval === "1s", barSpacing: interval === "1s" ? 7 : 10 });
     api.timeScale().scrollToRealTime();
-    return market.onBar((symbol, of, bar) => {
-      if (symbol !== key || of !== interval) return;
+    let frame = 0;
+    const stop = market.onBar((symbol, of, bar) => {
+      if (symbol !== key || of !== interval || frame) return;
       if (bar !== known().at(-1)) {
-        // The chart appends and amends its last candle only; a late trade's bar lies before it.
-        draw();
+        // The chart appends and amends its last candle only, and hundreds before it may be amended at once.
+        frame = requestAnimationFrame(() => {
+          frame = 0;
+          draw();
+        });
         return;
       }
       candles.update(candle(bar));
       volume.update(histogram(bar));
     });
+    return () => {
+      cancelAnimationFrame(frame);
+      stop();
+    };
   }, [market, key, interval]);
 
   const bar = view?.bars[interval].at(-1);
@@ -91,6 +100,7 @@ export function Chart({ market, view, interval, onInterval }: Props) {
           <p className="ohlc">
             VWAP {decimal(Number(bar.vwap).toFixed(precisionOf(Number(bar.close))))} · volume {decimal(bar.volume, 0)} · {bar.trades} trades
             {bar.final ? " · final" : ""}
+            {bar.amended ? ", amended" : ""}
           </p>
         )}
         <div className="tabs" role="tablist">
@@ -111,7 +121,9 @@ const precisionOf = (price: number): number => (price >= 1000 ? 2 : price >= 1 ?
 const time = (bar: Bar): UTCTimestamp => (bar.start / 1000) as UTCTimestamp;
 
 function candle(bar: Bar) {
-  return { time: time(bar), open: Number(bar.open), high: Number(bar.high), low: Number(bar.low), close: Number(bar.close) };
+  const prices = { open: Number(bar.open), high: Number(bar.high), low: Number(bar.low), close: Number(bar.close) };
+  // A bar that was completed afterwards is told by its wick.
+  return bar.amended ? { time: time(bar), ...prices, wickColor: AMENDED } : { time: time(bar), ...prices };
 }
 
 function histogram(bar: Bar) {

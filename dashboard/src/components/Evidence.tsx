@@ -1,5 +1,8 @@
 import type { Market } from "../feed/market";
 import { clock, count } from "../format";
+import { gapRows } from "../feed/gaps";
+import { Gaps } from "./GapTable";
+import { Head, Nothing } from "./table";
 
 type Tab = "quarantine" | "gaps" | "notices";
 
@@ -7,7 +10,7 @@ type Tab = "quarantine" | "gaps" | "notices";
 export function Evidence({ market, tab, onTab }: { market: Market; tab: Tab; onTab: (tab: Tab) => void }) {
   const tabs: [Tab, string][] = [
     ["quarantine", `Quarantine (${count(market.totals().quarantined)})`],
-    ["gaps", `Gaps (${count(market.gaps.size)})`],
+    ["gaps", `Gaps (${count(gapRows(market.continuity).length)})`],
     ["notices", `Notices (${count(market.notices.length)})`],
   ];
   return (
@@ -68,30 +71,6 @@ function Quarantine({ market }: { market: Market }) {
   );
 }
 
-function Gaps({ market }: { market: Market }) {
-  const rows = [...market.gaps.values()].reverse();
-  return (
-    <>
-      <Head columns={["symbol", "first id", "last id", "ids", "cause", "noticed"]} />
-      <tbody>
-        {rows.map((gap) => (
-          <tr key={`${gap.venue}${gap.symbol}${gap.first}`}>
-            <td>
-              {gap.symbol} <small>{gap.venue}</small>
-            </td>
-            <td>{gap.first}</td>
-            <td>{gap.last}</td>
-            <td>{count(gap.last - gap.first + 1)}</td>
-            <td>{gap.cause}</td>
-            <td className="wide">{clock(gap.noticed / 1e6)}</td>
-          </tr>
-        ))}
-        {rows.length === 0 && <Nothing columns={6}>Every id between the first and the last one is here.</Nothing>}
-      </tbody>
-    </>
-  );
-}
-
 function Notices({ market }: { market: Market }) {
   return (
     <>
@@ -108,27 +87,5 @@ function Notices({ market }: { market: Market }) {
         {market.notices.length === 0 && <Nothing columns={4}>The feeds had nothing to say.</Nothing>}
       </tbody>
     </>
-  );
-}
-
-function Head({ columns }: { columns: string[] }) {
-  return (
-    <thead>
-      <tr>
-        {columns.map((column) => (
-          <th key={column}>{column}</th>
-        ))}
-      </tr>
-    </thead>
-  );
-}
-
-function Nothing({ columns, children }: { columns: number; children: string }) {
-  return (
-    <tr>
-      <td colSpan={columns} className="empty">
-        {children}
-      </td>
-    </tr>
   );
 }

@@ -1,7 +1,17 @@
 import type { Market } from "../feed/market";
 import { count, milliseconds, percent } from "../format";
 
-export function Header({ market, source, onQuarantine }: { market: Market; source: string; onQuarantine: () => void }) {
+export type Page = "market" | "completeness";
+
+interface Props {
+  market: Market;
+  source: string;
+  page: Page;
+  onPage: (page: Page) => void;
+  onQuarantine: () => void;
+}
+
+export function Header({ market, source, page, onPage, onQuarantine }: Props) {
   const totals = market.totals();
   const share = totals.ids > 0 ? 1 - totals.missing / totals.ids : 1;
   const complete = totals.missing === 0;
@@ -16,6 +26,13 @@ export function Header({ market, source, onQuarantine }: { market: Market; sourc
           {market.connection}
         </span>
         {source && <span className="source">{source}</span>}
+        <nav className="tabs" aria-label="Views">
+          {(["market", "completeness"] as const).map((name) => (
+            <button key={name} type="button" aria-current={name === page ? "page" : undefined} onClick={() => onPage(name)}>
+              {name[0]!.toUpperCase() + name.slice(1)}
+            </button>
+          ))}
+        </nav>
       </div>
       <dl>
         <Figure label="trades / s" value={count(market.rate())} />
@@ -23,7 +40,10 @@ export function Header({ market, source, onQuarantine }: { market: Market; sourc
         <Figure label="p99" value={milliseconds(market.latencyQuantile(0.99))} />
         <Figure label="trades accepted" value={count(totals.accepted)} />
         <Figure label="complete" value={totals.ids ? percent(share) : "–"} tone={complete ? "good" : "bad"} />
-        <Figure label="missing ids" value={count(totals.missing)} tone={complete ? "good" : "bad"} />
+        <button type="button" className="figure" onClick={() => onPage("completeness")} title="Show the gaps and how they are filled">
+          <dt>missing ids</dt>
+          <dd className={complete ? "good" : "bad"}>{count(totals.missing)}</dd>
+        </button>
         <Figure label="duplicates removed" value={count(totals.duplicates)} />
         <button type="button" className="figure" onClick={onQuarantine} title="Show the rows behind it">
           <dt>quarantined</dt>

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { decimal, percent } from "../format";
+import { decimal, duration, moment, percent, short } from "../format";
 import { completeness, Market } from "./market";
-import type { Bar, Item, Progress } from "./protocol";
+import type { Bar, Item, Progress, Trade } from "./protocol";
 
 function bar(start: number, close: string, revision: number): Bar {
   return { start, open: close, high: close, low: close, close, vwap: close, volume: "1", buy_volume: "1", notional: close, trades: 1, revision, final: false, receive: 0 };
@@ -41,6 +41,47 @@ describe("bars", () => {
   });
 });
 
+describe("what history fills", () => {
+  const live = (start: number, receive: number, revision = 1): Bar => ({ ...bar(start, "1", revision), receive });
+
+  it("is no latency, whether in a bar of its own or added to a live one", () => {
+    const market = new Market();
+    update(market, bars([live(1000, 2_000_000_000)]), 2_100);
+    update(market, bars([live(1000, 2_000_000_000, 2), live(0, 0)]), 60_000);
+    expect(market.latencyQuantile(1)).toBeCloseTo(100);
+  });
+
+  it("amends a bar in its place and leaves the last price alone", () => {
+    const market = new Market();
+    update(market, bars([bar(1000, "1", 3), bar(2000, "7", 1)]));
+    update(market, bars([{ ...bar(1000, "5", 2 ** 40 + 9), final: true, amended: true }]));
+    const view = market.symbols.get("binance:BTC-USDT")!;
+    expect(view.bars["1s"].map((b) => [b.close, b.amended ?? false])).toEqual([["5", true], ["7", false]]);
+    expect(view.price).toBe(7);
+  });
+
+  it("stands in the tape by its id", () => {
+    const market = new Market();
+    const trade = (id: number): Trade => ({ id, price: "1", size: "1", side: "buy", time: id, receive: 0, flags: [] });
+    const item = (...ids: number[]): Item => ({ topic: "trades", symbol: "binance:BTC-USDT", data: ids.map(trade) });
+    update(market, item(10, 12));
+    update(market, item(11));
+    expect(market.symbols.get("binance:BTC-USDT")!.trades.map((t) => t.id)).toEqual([12, 11, 10]);
+  });
+});
+
+it("replaces the continuity of a symbol by what comes later", () => {
+  const market = new Market();
+  const item = (time: number): Item => ({
+    topic: "health",
+    symbol: "kraken:BTC-USD",
+    data: [{ kind: "continuity", venue: "kraken", symbol: "BTC-USD", time, hours: [], gaps: [] }],
+  });
+  update(market, item(1));
+  update(market, item(2));
+  expect([...market.continuity.values()].map((c) => c.time)).toEqual([2]);
+});
+
 describe("completeness", () => {
   it("counts one missing id and never rounds up to 100", () => {
     const missing = progress({ last_id: 10_000_000, accepted: 9_999_999, missing: 1 });
@@ -62,4 +103,18 @@ it("shows decimals without the zeros of the scale", () => {
   expect(decimal("61685.99000000")).toBe("61,685.99");
   expect(decimal("0.00004710")).toBe("0.0000471");
   expect(decimal("7.00000000", 0)).toBe("7");
+});
+
+it("shortens counts for small cells", () => {
+  expect([7, 999, 5_300, 12_400, 999_499, 999_500].map(short)).toEqual(["7", "999", "5k", "12k", "999k", "1m"]);
+});
+
+it("says the date of a time only where it is not today's", () => {
+  const now = Date.UTC(2026, 6, 8, 12);
+  expect(moment(Date.UTC(2026, 6, 8, 3, 4, 5, 6), now)).toBe("03:04:05.006");
+  expect(moment(Date.UTC(2026, 6, 7, 3, 4, 5, 6), now)).toBe("07-07 03:04:05");
+});
+
+it("says durations in units that people think in", () => {
+  expect([4_230, 312_000, 9_000_000].map(duration)).toEqual(["4.2 s", "5.2 min", "2.5 h"]);
 });

@@ -1,5 +1,5 @@
 import type { ConnectionState } from "./connection";
-import type { Bar, Gap, Health, Item, Latency, Notice, Progress, Quarantined, Quote, ServerMessage, Trade } from "./protocol";
+import type { Bar, Continuity, Health, Item, Latency, Notice, Progress, Quarantined, Quote, ServerMessage, Trade } from "./protocol";
 
 export type Interval = "1s" | "1m";
 
@@ -20,13 +20,16 @@ export interface SymbolView {
   /** Last price and the one before it that differed. */
   price: number | null;
   previous: number | null;
+  /** Newest receive time of a trade in its bars, ns. */
+  received: number;
 }
 
 /** What the page knows of the market. Mutated by messages; `version` tells React that it changed. */
 export class Market {
   readonly symbols = new Map<string, SymbolView>();
   readonly quarantined = new Map<string, Quarantined>();
-  readonly gaps = new Map<string, Gap>();
+  /** By `venue:SYMBOL`. */
+  readonly continuity = new Map<string, Continuity>();
   readonly notices: Notice[] = [];
   connection: ConnectionState = "connecting";
   stages: Latency["stage"] = {};
@@ -58,9 +61,13 @@ export class Market {
       case "bars.1s":
       case "bars.1m": {
         const interval = item.topic.slice(5) as Interval;
+        const view = this.view(item.symbol);
         for (const bar of item.data as Bar[]) {
-          this.bar(this.view(item.symbol), interval, bar);
-          if (live && !bar.final) this.latency(now - bar.receive / 1e6);
+          this.bar(view, interval, bar);
+          // Only a newer live trade tells latency: a bar that history was added to is no news of the feed.
+          if (bar.final || bar.receive <= view.received) continue;
+          view.received = bar.receive;
+          if (live) this.latency(now - bar.receive / 1e6);
         }
         break;
       }
@@ -106,9 +113,8 @@ export class Market {
       case "progress":
         this.view(symbol).progress = fact;
         break;
-      case "gap":
-        this.gaps.set(`${fact.venue}:${fact.symbol}:${fact.first}`, fact);
-        prune(this.gaps);
+      case "continuity":
+        this.continuity.set(symbol, fact);
         break;
       case "quarantined":
         this.quarantined.set(fact.key, fact);
@@ -127,7 +133,7 @@ export class Market {
     let view = this.symbols.get(key);
     if (!view) {
       const [venue = "", symbol = ""] = key.split(":");
-      view = { key, venue, symbol, bars: { "1s": [], "1m": [] }, trades: [], quote: null, progress: null, price: null, previous: null };
+      view = { key, venue, symbol, bars: { "1s": [], "1m": [] }, trades: [], quote: null, progress: null, price: null, previous: null, received: 0 };
       this.symbols.set(key, view);
     }
     return view;

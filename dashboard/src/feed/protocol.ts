@@ -17,8 +17,10 @@ export interface Bar {
   /** Grows with every amendment; an older revision never replaces a newer one. */
   revision: number;
   final: boolean;
-  /** Newest receive time among its trades, ns. */
+  /** Newest receive time among its live trades, ns; 0 where none is. */
   receive: number;
+  /** Computed again from the stored trades after it had been final, because some came too late. */
+  amended?: boolean;
 }
 
 export interface Trade {
@@ -55,6 +57,7 @@ export interface Progress {
   time: number;
 }
 
+/** A gap as it was noticed; what became of it is in the symbol's `Continuity`. */
 export interface Gap {
   kind: "gap";
   venue: string;
@@ -63,6 +66,46 @@ export interface Gap {
   last: number;
   cause: string;
   noticed: number;
+  after_time: number;
+  before_time: number;
+}
+
+export interface Hour {
+  /** Unix milliseconds. */
+  start: number;
+  trades: number;
+  missing: number;
+  /** Ids that the venue itself does not have. */
+  absent: number;
+  /** Ids that are known only from rows that broke a rule. */
+  quarantined: number;
+}
+
+/** What became of the ids `first` to `last`. Times are ns, 0 where unknown or not yet. */
+export interface GapState {
+  first: number;
+  last: number;
+  cause: string;
+  noticed: number;
+  /** Exchange times between which its trades must lie. */
+  after_time: number;
+  before_time: number;
+  remaining: number;
+  live: number;
+  history: number;
+  absent: number;
+  quarantined: number;
+  closed: number;
+}
+
+/** The last hours and gaps of a symbol. Absolute: it replaces what was said before. */
+export interface Continuity {
+  kind: "continuity";
+  venue: string;
+  symbol: string;
+  time: number;
+  hours: Hour[];
+  gaps: GapState[];
 }
 
 export interface Quarantined {
@@ -95,7 +138,7 @@ export interface Latency {
   stage: Record<string, number>;
 }
 
-export type Health = Progress | Gap | Quarantined | Notice | Latency;
+export type Health = Progress | Gap | Continuity | Quarantined | Notice | Latency;
 
 export interface Item {
   topic: Topic;
