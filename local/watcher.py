@@ -32,6 +32,37 @@ class Delivered:
     progress: dict[str, dict[str, Any]] = field(default_factory=dict)
     continuity: dict[str, dict[str, Any]] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
+    _received: dict[str, int] = field(default_factory=dict)
+
+    def take(self, message: dict[str, Any], *, now: int) -> None:
+        """Count one of the server's messages, read at ``now`` (ns UTC)."""
+        self.messages += 1
+        live = message["type"] == "update"
+        for item in message.get("items", ()):
+            if item["topic"] == "bars.1s" and live:
+                for bar in item["data"]:
+                    self.bars += 1
+                    self.amended += bar["amended"]
+                    self._sample(item["symbol"], bar, now)
+            elif item["topic"] == "health":
+                for fact in item["data"]:
+                    self._health(item["symbol"], fact)
+
+    def _sample(self, symbol: str, bar: dict[str, Any], now: int) -> None:
+        if bar["final"] or bar["receive"] <= self._received.get(symbol, 0):
+            return
+        self._received[symbol] = bar["receive"]
+        if len(self.seconds) < _MAX_SAMPLES:
+            self.seconds.append((now - bar["receive"]) / 1e9)
+
+    def _health(self, symbol: str, fact: dict[str, Any]) -> None:
+        match fact.get("kind"):
+            case "progress":
+                self.progress[symbol] = fact
+            case "continuity":
+                self.continuity[symbol] = fact
+            case "latency":
+                self.stages = fact["stage"]
 
 
 class Watcher:
@@ -43,7 +74,6 @@ class Watcher:
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._task: asyncio.Task[None] | None = None
         self.delivered = Delivered()
-        self._received: dict[str, int] = {}
         self.subscribed = threading.Event()
 
     def start(self) -> None:
@@ -77,32 +107,10 @@ class Watcher:
                     )
                     async for message in socket:
                         if message.type is aiohttp.WSMsgType.TEXT:
-                            self._read(msgspec.json.decode(message.data), time.time_ns())
+                            content = msgspec.json.decode(message.data)
+                            self.delivered.take(content, now=time.time_ns())
+                            if content["type"] == "subscribed":
+                                self.subscribed.set()
             except (aiohttp.ClientError, OSError):
                 pass
             await asyncio.sleep(0.5)
-
-    def _read(self, message: dict[str, Any], now: int) -> None:
-        self.delivered.messages += 1
-        if message["type"] == "subscribed":
-            self.subscribed.set()
-        live = message["type"] == "update"
-        for item in message.get("items", ()):
-            if item["topic"] == "bars.1s" and live:
-                for bar in item["data"]:
-                    self.delivered.bars += 1
-                    self.delivered.amended += bar["amended"]
-                    self._sample(item["symbol"], bar, now)
-            elif item["topic"] == "health":
-                for fact in item["data"]:
-                    if fact.get("kind") in ("progress", "continuity"):
-                        getattr(self.delivered, fact["kind"])[item["symbol"]] = fact
-                    elif fact.get("kind") == "latency":
-                        self.delivered.stages = fact["stage"]
-
-    def _sample(self, symbol: str, bar: dict[str, Any], now: int) -> None:
-        if bar["final"] or bar["receive"] <= self._received.get(symbol, 0):
-            return
-        self._received[symbol] = bar["receive"]
-        if len(self.delivered.seconds) < _MAX_SAMPLES:
-            self.delivered.seconds.append((now - bar["receive"]) / 1e9)
