@@ -59,9 +59,8 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     """Something about the feed that people should see: a rejected frame, drift, maintenance.
 
     ``kind`` is one of ``frame_rejected``, ``schema_drift``, ``venue_status``, ``connection``,
-    ``checksum``, or of the bars that have to be recomputed from the stored trades: ``late_trade``
-    (trades came after their bar was final), ``bars_withheld``; ``count`` says how often since
-    the last notice of the same kind and text.
+    ``checksum``, ``backfill`` (ids that the venue's history does not give, and why); ``count`` says
+    how often since the last notice of the same kind and text.
     """
 
     venue: str
@@ -265,8 +264,8 @@ class Bar(msgspec.Struct, frozen=True, array_like=True):
 
     Prices are units of 10**-price_scale, volumes of 10**-size_scale, ``notional`` the exact
     sum of price x size in quote currency. ``revision`` grows with every amendment; ``final`` says
-    that the stated lateness has passed. ``latest_receive`` is the newest receive time among its
-    trades, for latency.
+    that the stated lateness has passed. ``latest_receive`` is the newest receive time among its live
+    trades, for latency; 0 where none is live.
     """
 
     venue: str

@@ -309,7 +309,11 @@ class TradeSequence:
     def _open(self, first: int, last: int, cause: str, after_time: int, before_time: int) -> None:
         self.missing.add(first, last)
         self.changes.opened.add(first, last)
-        self.unreported[cause].add(first, last)
+        for other, ids in self.unreported.items():
+            if other == cause:
+                ids.add(first, last)
+            else:
+                ids.remove(first, last)
         insort(self.spans, Span(first, last, cause, after_time, before_time), key=lambda span: span.first)
 
     def _span_of(self, first: int, last: int, cause: str) -> Span:

@@ -364,3 +364,14 @@ def test_changes_tell_what_became_of_ids_since_they_were_taken():
     assert changes.quarantined == IntervalSet([(3, 3)])
     assert changes.absent == IntervalSet([(4, 4)])
     assert not sequence.take_changes()
+
+
+def test_ids_that_become_missing_again_before_they_were_told_are_told_once():
+    sequence = TradeSequence()
+    _observe(sequence, 1, 4)
+    _observe(sequence, 2)
+    sequence.reopen(2, 2)
+    assert [(span.first, span.last, span.cause) for span in sequence.take_gaps(9)] == [
+        (3, 3, "id_jump"),
+        (2, 2, "reopened"),
+    ]
