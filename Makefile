@@ -14,7 +14,7 @@ LOCALSTACK := localstack-core[runtime]==4.9.2
 DASHBOARD := dashboard/dist/index.html
 RUN_ARGS ?=
 
-.PHONY: help setup setup-dev run test test-all test-localstack setup-localstack check format lock lock-localstack clean
+.PHONY: help setup setup-dev run test test-all reliability test-localstack setup-localstack check format lock lock-localstack clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -31,6 +31,13 @@ test: setup-dev ## The fast tier, which CI runs
 
 test-all: setup-dev ## Every test
 	$(BIN)/python -m pytest
+
+reliability: setup-dev ## Make docs/reliability.md anew: every fault, every pair, every kill, a long outage (an hour)
+	rm -rf .tickwire/reliability && mkdir -p .tickwire/reliability
+	TICKWIRE_RELIABILITY=$(CURDIR)/.tickwire/reliability/measured.jsonl $(BIN)/python -m pytest tests/e2e/test_faults.py -k "every_fault or pairs or killed"
+	$(BIN)/python -m benchmarks.outage --out .tickwire/reliability/outage.json
+	$(BIN)/python -m benchmarks.reliability .tickwire/reliability/measured.jsonl --outage .tickwire/reliability/outage.json > .tickwire/reliability/page.md
+	mv .tickwire/reliability/page.md docs/reliability.md
 
 setup-localstack: .venv-localstack/.installed
 
