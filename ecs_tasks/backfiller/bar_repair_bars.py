@@ -8,13 +8,12 @@ import msgspec
 import numpy as np
 
 from ecs_tasks.backfiller.bar_repair_plan import RepairRequest
-from tickwire.bars import SECOND, bars_from_trades
-from tickwire.columns import TradeBatch, TradeFlag
+from tickwire.bars import NOT_LIVE, SECOND, bars_from_trades
+from tickwire.columns import TradeBatch
 from tickwire.records import Bar, Header, Record, RecordKind
 
 MAX_BARS = 1_000
 """Bars in one record: a quarter of what a stream record may weigh."""
-_NOT_LIVE = TradeFlag.BACKFILL | TradeFlag.REDRIVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def repaired_bars(trades: TradeBatch, requests: Sequence[RepairRequest], *, revi
     ``latest_receive`` is that of the trades that came live, 0 if none did: when a trade came from
     history says nothing of the feed's latency.
     """
-    live = replace(trades, receive_time=np.where(trades.flags & int(_NOT_LIVE), 0, trades.receive_time))
+    live = replace(trades, receive_time=np.where(trades.flags & int(NOT_LIVE), 0, trades.receive_time))
     found: dict[tuple[int, int], Bar] = {}
     for interval, of_interval in groupby(sorted(requests, key=lambda r: r.interval), key=lambda r: r.interval):
         width = interval * SECOND
