@@ -148,11 +148,8 @@ class Lane:
         market = min(self.markets.values(), key=lambda one: one.tail.due_at, default=None)
         if market is None or market.tail.due_at > now:
             return None
-        newest = market.history.latest(market.symbol)
-        if newest is None:
-            market.tail.failed(now)
-            return None
-        return market, newest
+        newest = market.newest(now)
+        return None if newest is None else (market, newest)
 
     async def _check_tail(self, market: Market, newest: NewestTrades) -> None:
         market.stats.tail_checks += 1

@@ -7,8 +7,9 @@ from ecs_tasks.backfiller.stats import SymbolStats
 from tickwire.backfill.plan import backoff_seconds, choose, cluster, start_time
 from tickwire.backfill.tail import TailWatch
 from tickwire.backfill.watch import GapWatch
+from tickwire.errors import UnknownSymbol
 from tickwire.intervals import IntervalSet
-from tickwire.venues.history import Fill, History
+from tickwire.venues.history import Fill, History, NewestTrades
 
 MAX_FILLS = 4
 """Fills of one symbol under way, which take turns."""
@@ -66,7 +67,8 @@ class Market:
     def begin(self, now: float) -> FillJob | None:
         """Begin the fill that is next, if anything is due.
 
-        What cannot be begun (no time is known where the venue needs one) counts as failed.
+        What cannot be begun counts as failed: no time is known where the venue needs one, or the symbol is
+        none that its REST could have.
         """
         due = self.watch.due(now)
         if not due:
@@ -89,6 +91,16 @@ class Market:
         for piece_first, piece_last in ranges:
             self.watch.taken(piece_first, piece_last)
         return FillJob(first, last, fill)
+
+    def newest(self, now: float) -> NewestTrades | None:
+        """Begin a look at the venue's newest trade; None where it cannot be asked, until the next time."""
+        try:
+            newest = self.history.latest(self.symbol)
+        except UnknownSymbol:
+            newest = None
+        if newest is None:
+            self.tail.failed(now)
+        return newest
 
     def wanted(self, job: FillJob, now: float) -> IntervalSet:
         """Give the ids of a fill that are missing now and not just sent on."""

@@ -18,6 +18,9 @@ import aiohttp
 import boto3
 import pytest
 
+from ecs_tasks.backfiller.run import new_task
+from ecs_tasks.backfiller.settings import BackfillerSettings
+from ecs_tasks.backfiller.task import BackfillerTask
 from local.exchange.floor import steady_clock
 from local.exchange.server import Exchange
 from local.exchange.source import SimulatorSource
@@ -30,7 +33,7 @@ from tickwire.records import FindingKind, Record
 PARTITIONS = 4
 SYMBOLS = {"binance": ["BTC-USDT", "ETH-USDT"], "coinbase": ["BTC-USD"], "kraken": ["BTC-USD"]}
 KEYS = [f"{feed}:{symbol}" for feed, symbols in SYMBOLS.items() for symbol in symbols]
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 class Task:
@@ -162,6 +165,11 @@ class World:
                     return
                 await asyncio.sleep(0.05)
 
+    async def newest(self) -> dict[str, int]:
+        """Give the id of the last trade made of each symbol."""
+        symbols = (await self.call("GET", "/control/truth"))["symbols"]
+        return {key: symbols[key]["made"]["ranges"][-1][1] for key in KEYS}
+
     def clean(self) -> dict[int, list[Record]]:
         """Give trades-clean by partition, repeats left out by their counters."""
         kinesis = boto3.client("kinesis")
@@ -287,8 +295,7 @@ async def filled(world: World, task: Task) -> dict[str, Any]:
     """Stop the market and wait until nothing is missing up to the last trade made."""
     await world.call("POST", "/control/stop")
     await world.exchange.wait()
-    symbols = (await world.call("GET", "/control/truth"))["symbols"]
-    newest = {key: symbols[key]["made"]["ranges"][-1][1] for key in KEYS}
+    newest = await world.newest()
     return await task.until(
         lambda stats: stats["missing"] == 0 and all(symbol_stats(stats, key)["last_id"] == newest[key] for key in KEYS)
     )
@@ -333,7 +340,7 @@ def burst(key: str, trades: int) -> dict[str, Any]:
     return {"symbol": key, "trades": trades, "milliseconds": 1}
 
 
-@pytest.mark.services("kinesis", "sqs", "dynamodb")
+@pytest.mark.services("kinesis", "sqs")
 @pytest.mark.usefixtures("aws")
 async def test_a_task_killed_in_the_middle_of_fills_is_followed_by_one_that_knows_nothing_of_it(
     monkeypatch: pytest.MonkeyPatch, lambda_context: object, tmp_path: Path
@@ -356,3 +363,58 @@ async def test_a_task_killed_in_the_middle_of_fills_is_followed_by_one_that_know
         account = await world.account()
     assert all(account.backfilled[key] >= 2_000 for key in KEYS)
     assert account.absent == {}
+
+
+@pytest.mark.services("kinesis", "sqs", "dynamodb")
+@pytest.mark.usefixtures("aws")
+async def test_two_tasks_share_the_venues_and_one_that_stops_hands_its_over(
+    monkeypatch: pytest.MonkeyPatch, lambda_context: object, tmp_path: Path
+) -> None:
+    table = f"coordination-{uuid.uuid4().hex[:8]}"
+    boto3.client("dynamodb").create_table(
+        TableName=table,
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    monkeypatch.setenv("TICKWIRE_COORDINATION_TABLE", table)
+    async with opened(monkeypatch, lambda_context, tmp_path) as world:
+        settings = BackfillerSettings()  # type: ignore[call-arg]  # from the environment
+        first, second = new_task(settings), new_task(settings)
+        running = [asyncio.create_task(first.run()), asyncio.create_task(second.run())]
+        await eventually(lambda: sorted([*held(first), *held(second)]) == sorted(SYMBOLS))
+        assert set(held(first)).isdisjoint(held(second))
+
+        holes = await world.order(*({"kind": "hole", "feed": feed, "count": 30} for feed in SYMBOLS))
+        await asyncio.gather(*(world.call("POST", "/control/burst", json=burst(key, 50)) for key in KEYS))
+        await world.over(*holes)
+        before, after = (first, second) if held(first) else (second, first)
+        before.stop()
+        assert await running[(before is second)]
+        await eventually(lambda: held(after) == sorted(SYMBOLS))
+        await world.call("POST", "/control/stop")
+        await world.exchange.wait()
+        newest = await world.newest()
+        await eventually(
+            lambda: (
+                (stats := after.stats_json())["missing"] == 0
+                and all(symbol_stats(stats, key)["last_id"] == newest[key] for key in KEYS)
+            )
+        )
+        after.stop()
+        assert await running[(after is second)]
+        items = boto3.client("dynamodb").scan(TableName=table)["Items"]
+        assert {item["id"]["S"] for item in items} >= {"budget#shared#binance", "lease#backfill#kraken#0"}
+        account = await world.account()
+    assert sum(account.backfilled.values()) >= 30 * len(SYMBOLS)
+
+
+def held(task: BackfillerTask) -> list[str]:
+    """Give the venues that a task fills."""
+    return sorted(venue for venue, stats in task.stats_json()["venues"].items() if stats["held"])
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110 - a task has no event for what it has seen
+            await asyncio.sleep(0.05)
