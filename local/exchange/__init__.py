@@ -1,1 +1,1 @@
-"""A crypto exchange on the laptop: the WebSocket protocols of four feeds, from a market simulator or recordings."""
+"""A crypto exchange on the laptop: sockets and REST histories of the venues, from a simulator or recordings."""
