@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from ecs_tasks.ingestor.logs import LOGGER, log, start_logging
+from ecs_tasks.ingestor.run import run_task
 from ecs_tasks.ingestor.settings import IngestorSettings
-from ecs_tasks.ingestor.task import run_task
+from ecs_tasks.shared.table import NoCoordinationTable
 from tickwire.errors import UnknownSymbol
 
 
@@ -28,7 +29,7 @@ def main() -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(run_task(settings))
-    except (UnknownSymbol, OSError) as error:
+    except (UnknownSymbol, NoCoordinationTable, OSError) as error:
         log(logging.ERROR, "cannot start", error=f"{type(error).__name__}: {error}")
         return 2
     except Exception:

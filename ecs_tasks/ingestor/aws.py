@@ -19,7 +19,7 @@ from tickwire.dead_letter import StoreBody, StoredBody
 from tickwire.partitions import explicit_hash_key
 
 
-def client(service: str, *, connections: int) -> Any:
+def client(service: str, *, connections: int, connect_timeout: float = 3, read_timeout: float = 10) -> Any:
     """Give a boto3 client; region and endpoint come from the environment.
 
     ``AWS_REGION`` is what ECS sets and boto3 does not read.
@@ -29,8 +29,8 @@ def client(service: str, *, connections: int) -> Any:
         region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         config=Config(
             retries={"total_max_attempts": 1, "mode": "standard"},
-            connect_timeout=3,
-            read_timeout=10,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
             max_pool_connections=connections,
             tcp_keepalive=True,
         ),

@@ -1,16 +1,17 @@
 """The task: wires connections, batcher, publisher and dead frames, and stops them in order."""
 
 import asyncio
-import json
 import logging
-import signal
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from ecs_tasks.ingestor.batcher import Batcher
+from ecs_tasks.ingestor.condition import Reachability
 from ecs_tasks.ingestor.connection import Connection, Hooks
+from ecs_tasks.ingestor.connections import Connections
+from ecs_tasks.ingestor.coordination import Coordination
+from ecs_tasks.ingestor.coordinator import Coordinator
 from ecs_tasks.ingestor.dead_frames import DeadFrame, DeadFrames, Send
 from ecs_tasks.ingestor.health import HealthServer
 from ecs_tasks.ingestor.logs import log
@@ -24,8 +25,8 @@ from tickwire.venues.registry import new_feed as registered_feed
 
 GOODBYE_SECONDS = 2.0
 """How long a stopping task reads on for the venue's answer to its close frame."""
-UNHEALTHY_SECONDS = 60.0
-"""No connection at all for this long: not healthy."""
+HAND_OVER_SECONDS = 10.0
+"""How long it reads on for other tasks to take its groups over."""
 PUBLISH, DEAD_FRAMES = "publish", "dead frames"
 
 
@@ -36,6 +37,12 @@ class IngestorTask:
     ----------
     put, send : the calls to Kinesis and SQS
     new_feed : gives a fresh parser by the feed's name
+    coordination : how groups are shared with other tasks; None: this one holds every entry of the settings
+
+    Raises
+    ------
+    UnknownSymbol, ValueError
+        If a venue cannot have a symbol, or so many.
     """
 
     def __init__(
@@ -45,6 +52,7 @@ class IngestorTask:
         put: Put,
         send: Send,
         new_feed: Callable[[str], Feed] = registered_feed,
+        coordination: Coordination | None = None,
     ) -> None:
         self.settings = settings
         self.stats = Stats()
@@ -64,23 +72,32 @@ class IngestorTask:
         self._dead_frames = DeadFrames(
             send=send, max_bytes=settings.max_pending_frame_bytes, accepted=self._check_dead_frames
         )
-        hooks = Hooks(hand_over=self._hand_over, notice=self._connection_notice)
-        self.connections: list[Connection] = []
-        for entry in settings.feeds:
-            connection = Connection(
-                entry,
-                new_feed=lambda name=entry.feed: new_feed(name),  # type: ignore[misc]
-                hooks=hooks,
-                stats=self.stats.feed(entry.feed),
+        self.connections = Connections(
+            new_feed=new_feed,
+            hooks=Hooks(hand_over=self._hand_over, notice=self._connection_notice),
+            stats=self.stats,
+            attempts=None if coordination is None else coordination.attempts,
+        )
+        self.connections.check(settings.feeds)
+        self._reachability = Reachability(self.connections)
+        self.coordinator: Coordinator | None = None
+        if coordination is None:
+            for entry in settings.feeds:
+                self.connections.open(entry)
+        else:
+            self.coordinator = Coordinator(
+                coordination.leases,
+                coordination.members,
+                settings.feeds,
+                holders=settings.holders,
+                max_groups=settings.max_groups,
+                open_connection=self.connections.open,
+                close_connection=lambda connection: self.connections.close(connection, GOODBYE_SECONDS),
             )
-            # A symbol that the venue cannot have stops the task now, and not each connection later.
-            connection.feed.connect_path(entry.symbols)
-            self.connections.append(connection)
         self._stopping = asyncio.Event()
         self._paused_since: float | None = None
         self._reading = asyncio.Event()
         self._reading.set()
-        self._last_connected = time.monotonic()
         self.port = 0
         """Where ``/health`` and ``/stats`` listen, once the task runs."""
 
@@ -99,29 +116,38 @@ class IngestorTask:
         """Ask :meth:`run` to drain and return."""
         self._stopping.set()
 
-    async def run(self) -> bool:
+    async def run(self, *, listening: Callable[[int], None] = lambda port: None) -> bool:
         """Ingest until asked to stop; gives whether everything received was accepted.
+
+        ``listening`` is called with the port of ``/health`` and ``/stats`` once they are answered.
 
         Raises
         ------
+        NoCoordinationTable
+            If the table of the leases does not exist.
+        OSError
+            If the port is taken.
         ExceptionGroup
             If a part of the task failed by a fault of the programme.
         """
+        if self.coordinator is not None:
+            await self.coordinator.join()
         server = HealthServer({"/health": self.health, "/stats": lambda: (200, self.stats_json())})
         self.port = await server.start(self.settings.health_host, self.settings.health_port)
-        _say({"event": "listening", "port": self.port})
+        listening(self.port)
         drained = False
         try:
             async with asyncio.TaskGroup() as group:
-                background = [
-                    group.create_task(self._publisher.run(self._collect)),
-                    group.create_task(self._dead_frames.run()),
-                    *(group.create_task(connection.run()) for connection in self.connections),
-                ]
+                flushing = group.create_task(self._publisher.run(self._collect))
+                background = [flushing, group.create_task(self._dead_frames.run())]
+                self.connections.start(group)
+                if self.coordinator is not None:
+                    background.append(group.create_task(self.coordinator.run()))
                 await self._stopping.wait()
-                drained = await self._drain(background[0])
+                drained = await self._drain(flushing)
                 for task in background:
                     task.cancel()
+                self.connections.cancel()
         finally:
             await server.stop()
         return drained
@@ -134,7 +160,8 @@ class IngestorTask:
                 + [s.last_frame_ns for c in self.connections if c.entry.feed == name for s in c.sessions]
             )
         self.stats.dead_frames_sent = self._dead_frames.sent
-        return self.stats.as_json(pending_trades=self.pending_trades, pending_frames=len(self._dead_frames))
+        counts = self.stats.as_json(pending_trades=self.pending_trades, pending_frames=len(self._dead_frames))
+        return counts if self.coordinator is None else counts | {"coordination": self.coordinator.as_json()}
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """Give ``/health``: 503 only for what a restart of the task might cure.
@@ -142,15 +169,7 @@ class IngestorTask:
         That Kinesis or SQS accept nothing is none of it: the trades and frames that wait for them
         are only in this task's memory, and a restart would lose them.
         """
-        degraded = [
-            f"{connection.entry.feed} is not connected" for connection in self.connections if not connection.connected
-        ]
-        unhealthy = []
-        now = time.monotonic()
-        if any(connection.connected for connection in self.connections):
-            self._last_connected = now
-        elif now - self._last_connected >= UNHEALTHY_SECONDS:
-            unhealthy.append(f"nothing is connected for {UNHEALTHY_SECONDS:g} s")
+        unhealthy, degraded = self._reachability.judge()
         stalled = self._publisher.stalled_seconds()
         if stalled >= 5:
             degraded.append(f"a record waits to be accepted by Kinesis for {stalled:.0f} s")
@@ -158,19 +177,28 @@ class IngestorTask:
             degraded.append(f"sockets are not read: {self.pending_trades} trades are pending")
         if not self._dead_frames.has_room():
             degraded.append(f"{len(self._dead_frames)} dead frames wait to be accepted by SQS")
+        groups: dict[str, Any] = {}
+        if self.coordinator is not None:
+            groups = {"groups": self.coordinator.groups}
+            if self.coordinator.trouble:
+                degraded.append(f"leases cannot be kept, reading on: {self.coordinator.trouble}")
         status = "unhealthy" if unhealthy else "degraded" if degraded else "ok"
-        return (503 if unhealthy else 200), {"status": status, "reasons": unhealthy + degraded}
+        return (503 if unhealthy else 200), {"status": status, "reasons": unhealthy + degraded} | groups
 
     async def _drain(self, flushing: asyncio.Task[None]) -> bool:
         """Stop reading without losing what venues sent, then send everything, within the time allowed."""
         deadline = time.monotonic() + self.settings.drain_seconds
         log(logging.INFO, "stopping", pending_trades=self.pending_trades)
+        if self.coordinator is not None:
+            await self.coordinator.hand_over(min(HAND_OVER_SECONDS, self.settings.drain_seconds / 3))
         try:
-            async with asyncio.timeout(self.settings.drain_seconds / 2):
+            async with asyncio.timeout(max(deadline - time.monotonic(), 0.0) / 2):
                 await self._reading.wait()
         except TimeoutError:
             pass
-        await asyncio.gather(*(connection.stop(GOODBYE_SECONDS) for connection in self.connections))
+        await self.connections.stop(GOODBYE_SECONDS)
+        if self.coordinator is not None:
+            await self.coordinator.release()
         flushing.cancel()
         await asyncio.wait([flushing])
         published = await self._publisher.drain(deadline - time.monotonic())
@@ -233,54 +261,19 @@ class IngestorTask:
             self._paused_since = time.monotonic()
             self._reading.clear()
             log(logging.WARNING, "sockets are not read: too many trades are pending", pending_trades=pending)
-            for connection in self.connections:
-                connection.pause(PUBLISH)
+            self.connections.pause(PUBLISH)
         elif self._paused_since is not None and pending <= limit // 2:
             seconds = time.monotonic() - self._paused_since
             self.stats.paused_seconds += seconds
             self._paused_since = None
             self._reading.set()
             log(logging.WARNING, "sockets are read again", pending_trades=pending, paused_seconds=round(seconds, 3))
-            for connection in self.connections:
-                connection.resume(PUBLISH)
+            self.connections.resume(PUBLISH)
 
     def _check_dead_frames(self) -> None:
         if self._dead_frames.has_room():
-            for connection in self.connections:
-                connection.resume(DEAD_FRAMES)
+            self.connections.resume(DEAD_FRAMES)
 
 
 def _is_empty(parsed: ParsedFrames) -> bool:
     return not (parsed.frames or parsed.rejects)
-
-
-def _say(event: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(event) + "\n")
-    sys.stdout.flush()
-
-
-async def run_task(settings: IngestorSettings) -> int:
-    """Run the task against AWS until SIGTERM or SIGINT; gives the exit status, 1 if something was not accepted."""
-    from ecs_tasks.ingestor.aws import KinesisPut, SqsSend, body_store, client
-
-    concurrency = settings.put_concurrency
-    put = KinesisPut(
-        client("kinesis", connections=concurrency),
-        stream=settings.raw_stream,
-        partitions=settings.partitions,
-        concurrency=concurrency,
-    )
-    bucket = settings.dead_letter_bucket
-    send = SqsSend(
-        client("sqs", connections=4),
-        queue_url=settings.frames_dlq_url,
-        concurrency=4,
-        store=body_store(client("s3", connections=4), bucket=bucket) if bucket else None,
-    )
-    task = IngestorTask(settings, put=put, send=send)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.stop)
-    drained = await task.run()
-    _say({"event": "stopped", "stats": task.stats_json()})
-    return 0 if drained else 1

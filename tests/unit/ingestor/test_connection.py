@@ -12,9 +12,9 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from ecs_tasks.ingestor import connection as connection_module
 from ecs_tasks.ingestor import ends as ends_module
-from ecs_tasks.shared.backoff import Backoff
 from ecs_tasks.ingestor.dead_frames import DeadFrame
 from ecs_tasks.ingestor.task import IngestorTask
+from ecs_tasks.shared.backoff import Backoff
 
 
 class Queue:
@@ -147,7 +147,9 @@ async def test_a_socket_without_any_frame_is_given_up_and_control_frames_count_a
         await asyncio.wait_for(pinged.wait(), 10)
         assert task.stats.feeds["tiny"].reconnects.total() == 0
         await tiny.eventually(lambda: stream.trade_ids("BTC-USD") == [1])
-        await tiny.eventually(lambda: ("connection", "tiny: silent for 0.3 s; reconnecting [silent]") in stream.notices())
+        await tiny.eventually(
+            lambda: ("connection", "tiny: silent for 0.3 s; reconnecting [silent]") in stream.notices()
+        )
 
 
 async def test_a_slow_handshake_is_no_silence(exchange: Any, stream: Any, queue: Queue, tiny: Any) -> None:
@@ -411,7 +413,8 @@ async def test_a_fault_in_one_connection_does_not_stop_the_others(
         await exchange.listen(connection)
 
     exchange.scripts = [script]
-    feeds = iter([Faulty(), Faulty(), tiny.Feed(), tiny.Feed()])
+    # The first two are only asked whether the venue could have the symbols.
+    feeds = iter([tiny.Feed(), tiny.Feed(), Faulty(), Faulty(), tiny.Feed(), tiny.Feed()])
     settings = tiny.settings_for(exchange.url)
     settings = settings.model_copy(update={"feeds": settings.feeds * 2})
     task = IngestorTask(settings, put=stream.put, send=queue.send, new_feed=lambda name: next(feeds))

@@ -1,0 +1,302 @@
+"""Which groups this task reads: held by lease, shared fairly, handed over without a gap.
+
+Two tasks that read one group for a while do no harm, as the validator removes the twins; a group
+that nobody reads is a gap. So a task reads on until another one that has its lease says that it
+reads, and never stops because DynamoDB is down.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ecs_tasks.ingestor.connection import Connection
+from ecs_tasks.ingestor.logs import log
+from ecs_tasks.ingestor.settings import FeedSettings
+from ecs_tasks.shared.leases import Lease, Leases
+from ecs_tasks.shared.members import Members
+from ecs_tasks.shared.table import CoordinationUnavailable, NoCoordinationTable
+
+ROUNDS = 3
+"""Rounds in the time of a lease: each renews all leases."""
+TICKS = 10
+"""Looks within a round at whether a new connection reads by now."""
+OFFERED_ROUNDS = 2
+"""An offered lease waits so long for a taker, and is then left alone for as long."""
+THREADS = 8
+
+_TROUBLE = (CoordinationUnavailable, NoCoordinationTable)
+_Result = TypeVar("_Result")
+
+
+def fair_share(groups: int, holders: int, tasks: int) -> int:
+    """Give how many groups each of so many tasks holds, where each group is held by ``holders`` of them."""
+    return -(-groups * holders // max(tasks, 1))
+
+
+@dataclass(slots=True)
+class _Held:
+    """A group that this task reads.
+
+    ``leaving``: another has the lease, and this task reads on until that one says that it reads.
+    """
+
+    entry: FeedSettings
+    connection: Connection
+    lease: Lease
+    leaving: bool = False
+    told_ready: bool = False
+    offered: int = 0
+
+
+class Coordinator:
+    """Opens and closes connections as leases come and go.
+
+    Parameters
+    ----------
+    entries : every group there is, the same for all tasks
+    holders : tasks that hold each group
+    max_groups : groups that this task holds at most; None: no limit but its fair share
+    open_connection, close_connection : what the task does with a group that it gets or gives up
+    """
+
+    def __init__(
+        self,
+        leases: Leases,
+        members: Members,
+        entries: Iterable[FeedSettings],
+        *,
+        holders: int,
+        max_groups: int | None,
+        open_connection: Callable[[FeedSettings], Connection],
+        close_connection: Callable[[Connection], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._leases = leases
+        self._members = members
+        self._entries = {entry.name: entry for entry in entries}
+        self._holders = holders
+        self._limit = len(self._entries) if max_groups is None else max_groups
+        self._open = open_connection
+        self._close = close_connection
+        self._clock = clock
+        self._held: dict[str, _Held] = {}
+        self._tasks: frozenset[str] = frozenset({leases.holder})
+        self._vacant_since: dict[str, float] = {}
+        self._rest = 0
+        self._threads = ThreadPoolExecutor(THREADS, "leases")
+        self._period = leases.seconds / ROUNDS
+        # A round is not broken off, since what it takes would be held and not read.
+        self._at_work = asyncio.Lock()
+        self._stopping = False
+        self.trouble = ""
+        """Why leases cannot be kept at present, or empty."""
+
+    @property
+    def groups(self) -> list[str]:
+        """The groups whose lease this task holds, in order."""
+        return sorted(name for name, held in self._held.items() if not held.leaving)
+
+    def as_json(self) -> dict[str, Any]:
+        """Give what ``/stats`` shows of it."""
+        return {
+            "holder": self._leases.holder,
+            "tasks": len(self._tasks),
+            "share": self._share(),
+            "groups": {
+                name: {
+                    "slot": held.lease.slot,
+                    "token": held.lease.token,
+                    "connected": held.connection.connected,
+                    "leaving": held.leaving,
+                }
+                for name, held in sorted(self._held.items())
+            },
+            "trouble": self.trouble,
+        }
+
+    async def join(self) -> None:
+        """Make this task known to the others, before the first round.
+
+        Raises
+        ------
+        NoCoordinationTable
+            If the table does not exist.
+        """
+        try:
+            await self._beat()
+        except CoordinationUnavailable as error:
+            self._tell(str(error))
+
+    async def run(self) -> None:
+        """Hold leases until :meth:`hand_over`."""
+        # Tasks that start together see one another before the first takes more than its share.
+        await asyncio.sleep(self._period / TICKS)
+        while not self._stopping:
+            began = time.monotonic()
+            await self.round()
+            while (left := began + self._period - time.monotonic()) > 0 and not self._stopping:
+                await asyncio.sleep(min(left, self._period / TICKS))
+                await self._attempt(self._tell_ready)
+
+    async def round(self) -> None:
+        """Renew what is held, close what another reads, take what is free, offer what is too much."""
+        if await self._attempt(self._beat, self._renew, self._settle, self._acquire, self._offer):
+            self._tell("")
+
+    async def hand_over(self, seconds: float) -> None:
+        """Offer everything and read on until others say that they read it, for at most ``seconds``.
+
+        From then on nothing is taken and nothing renewed.
+        """
+        self._stopping = True
+        try:
+            async with asyncio.timeout(seconds):
+                async with self._at_work:
+                    await self._beat()
+                    await self._offer_all()
+                if self._tasks == {self._leases.holder}:
+                    return
+                # Nothing tells of a change in the table, so it is looked at.
+                while not all(  # noqa: ASYNC110
+                    await asyncio.gather(*map(self._is_read_elsewhere, self._held.values()))
+                ):
+                    await asyncio.sleep(self._period / TICKS)
+        except _TROUBLE as error:
+            self._tell(str(error))
+        except TimeoutError:
+            log(logging.WARNING, "stopping before other tasks read all groups")
+
+    async def release(self) -> None:
+        """Give up what is still held, once its sockets are drained."""
+        leases = [held.lease for held in self._held.values()]
+        calls = [self._call(self._leases.release, lease) for lease in leases]
+        for result in await asyncio.gather(*calls, return_exceptions=True):
+            if isinstance(result, BaseException):
+                log(logging.WARNING, "a lease was not released and will run out", error=str(result))
+
+    async def _beat(self) -> None:
+        self._tasks = await self._call(self._members.beat)
+
+    async def _renew(self) -> None:
+        due = []
+        for held in self._held.values():
+            held.offered = max(held.offered - 1, 0)
+            if not held.leaving and not held.offered:
+                due.append(held)
+        results = await asyncio.gather(
+            *(self._call(lambda held=held: self._leases.renew(held.lease, ready=held.told_ready)) for held in due),
+            return_exceptions=True,
+        )
+        for held, result in zip(due, results, strict=True):
+            if result is False:
+                held.leaving = True
+                self._rest = 0
+                log(logging.INFO, "another task has the lease, reading on until it reads", group=held.entry.name)
+        _raise_first(results)
+
+    async def _settle(self) -> None:
+        """Take back a lease whose new holder died, and close what the new holder reads."""
+        for name, held in list(self._held.items()):
+            if not held.leaving:
+                continue
+            if await self._is_read_elsewhere(held):
+                del self._held[name]
+                await self._close(held.connection)
+                log(logging.INFO, "another task reads the group", group=name)
+            elif (lease := await self._take(name)) is not None:
+                held.lease, held.leaving, held.told_ready = lease, False, False
+
+    async def _is_read_elsewhere(self, held: _Held) -> bool:
+        occupants = await asyncio.gather(
+            *(self._call(self._leases.look, held.lease.name, slot) for slot in range(self._holders))
+        )
+        others = [one for one in occupants if one is not None and one.holder != self._leases.holder]
+        return any(other.ready for other in others)
+
+    async def _acquire(self) -> None:
+        share = self._share()
+        free = [name for name in self._entries if name not in self._held]
+        random.shuffle(free)
+        for name in free:
+            mine = len(self.groups)
+            if mine >= self._limit:
+                return
+            if mine >= share and not await self._is_orphaned(name):
+                continue
+            lease = await self._take(name)
+            if lease is not None:
+                self._vacant_since.pop(name, None)
+                entry = self._entries[name]
+                self._held[name] = _Held(entry, self._open(entry), lease)
+                log(logging.INFO, "holding a group", group=name, slot=lease.slot, token=lease.token)
+
+    async def _is_orphaned(self, name: str) -> bool:
+        """Say whether a slot of a group was free for the time of a lease, as if nobody could take it."""
+        occupants = await asyncio.gather(*(self._call(self._leases.look, name, slot) for slot in range(self._holders)))
+        if None not in occupants:
+            self._vacant_since.pop(name, None)
+            return False
+        now = self._clock()
+        return now - self._vacant_since.setdefault(name, now) >= self._leases.seconds
+
+    async def _offer(self) -> None:
+        """Offer one group if this task holds more than its share."""
+        self._rest = max(self._rest - 1, 0)
+        mine = list(self._held.values())
+        if self._rest or len(mine) <= self._share() or any(held.leaving or held.offered for held in mine):
+            return
+        held = random.choice(mine)  # noqa: S311 - whichever
+        held.offered, self._rest = OFFERED_ROUNDS, 2 * OFFERED_ROUNDS
+        await self._call(self._leases.offer, held.lease)
+
+    async def _offer_all(self) -> None:
+        await self._call(self._members.leave)
+        await asyncio.gather(
+            *(self._call(self._leases.offer, held.lease) for held in self._held.values() if not held.leaving)
+        )
+
+    async def _tell_ready(self) -> None:
+        """Say of each group, once, that its socket reads, so that who had it before may close its own."""
+        for held in self._held.values():
+            if not held.leaving and not held.told_ready and held.connection.settled:
+                held.leaving = not await self._call(lambda held=held: self._leases.renew(held.lease, ready=True))
+                held.told_ready = True
+
+    def _share(self) -> int:
+        return fair_share(len(self._entries), self._holders, len(self._tasks))
+
+    async def _take(self, name: str) -> Lease | None:
+        return await self._call(lambda: self._leases.acquire(name, slots=self._holders))
+
+    async def _attempt(self, *steps: Callable[[], Awaitable[None]]) -> bool:
+        """Do steps until the store fails, which is told and cured by a later round."""
+        try:
+            async with self._at_work:
+                for step in steps:
+                    if self._stopping:
+                        return False
+                    await step()
+        except _TROUBLE as error:
+            self._tell(str(error))
+            return False
+        return True
+
+    def _tell(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            text = "leases cannot be kept, reading on" if trouble else "leases are kept again"
+            log(logging.WARNING, text, error=trouble)
+        self.trouble = trouble
+
+    async def _call(self, call: Callable[..., _Result], *arguments: object) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
+
+
+def _raise_first(results: list[bool | BaseException]) -> None:
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
