@@ -162,7 +162,8 @@ class Platform:
         if beat is not None:
             sections["heartbeats"] = (Heartbeat(BTC.venue, BTC.symbol, beat, time_of(beat), time_of(beat)),)
         partition = partition_of(BTC.venue, BTC.symbol, PARTITIONS)
-        self.process(Record(header=Header(RecordKind.RAW, partition), findings=findings, **sections))
+        header = Header(RecordKind.RAW, partition, created=time_of(1_720))
+        self.process(Record(header=header, findings=findings, **sections))
 
     def process(self, raw: Record) -> None:
         """Run a raw record through both stages, and save their states as they do."""

@@ -16,7 +16,7 @@ from tickwire.cli.main import main
 from tickwire.columns import TradeFlag
 from tickwire.records import Finding, FindingKind
 
-from .audited import BTC, Exchange, Platform, Pump, time_of, trades
+from .audited import BTC, NOON, Exchange, Platform, Pump, time_of, trades
 
 pytestmark = pytest.mark.services("glue", "s3", "kinesis")
 
@@ -265,6 +265,19 @@ def test_repair_brings_back_what_is_lost_missing_or_not_seen(platform, audit):
     flags = {int(flag) for record in pump.records for flag in record.trades.flags}
     assert flags == {int(TradeFlag.BACKFILL)}
     assert audit()[0] == 0
+
+
+def test_ids_lost_from_the_very_first_on_are_looked_for_from_their_hour_on(platform, audit):
+    """By hand: the id 1000 traded at noon, and so the first of an hour; 1010 in the same one."""
+    platform.exchange.ids = list(range(1_000, 1_100))
+    platform.receive(trades(range(1_005, 1_100)))
+    platform.write_store()
+    platform.write_lake(losing=range(1_005, 1_011))
+    with Pump(platform) as pump:
+        code, report = audit("--repair")
+    assert code == 0, report
+    (reopened,) = [finding for record in pump.records for finding in record.findings]
+    assert (reopened.first, reopened.last, reopened.after_time) == (1_005, 1_010, NOON)
 
 
 def test_repair_of_a_complete_record_sends_nothing(platform, audit):

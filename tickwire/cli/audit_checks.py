@@ -179,7 +179,7 @@ def causes(ledger: LedgerReader, symbol: LedgerSymbol) -> list[tuple[tuple[int, 
     pieces: list[tuple[tuple[int, int], str, int]] = []
     left = IntervalSet(symbol.missing.ranges())
     for gap in reversed(ledger.gaps(symbol.key, symbol.missing)):
-        cause = f"{gap.cause}, noticed {format_rfc3339(gap.noticed)}"
+        cause = f"{gap.cause}, noticed {format_rfc3339(gap.noticed)[:19]}Z"
         pieces += [(piece, cause, gap.after_time) for piece in left.within(gap.first, gap.last)]
         left.remove(gap.first, gap.last)
     return sorted([*pieces, *((piece, "noticed in a record that is on its way", 0) for piece in left.ranges())])

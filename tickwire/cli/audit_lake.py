@@ -88,7 +88,7 @@ class LakeReader:
             raise CommandError(f"the lake cannot be read: {error}") from error
         return found
 
-    def time_before(self, key: SymbolKey, trade_id: int) -> int:
+    def time_of(self, key: SymbolKey, trade_id: int) -> int:
         """Give the exchange time (ns) of the stored trade with this id, 0 where there is none."""
         table = self._table()
         if table is None:

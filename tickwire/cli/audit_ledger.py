@@ -44,6 +44,10 @@ SELECT first_id, last_id, evidence FROM findings
 WHERE venue = %(venue)s AND symbol = %(symbol)s AND kind = %(kind)s
   AND %(ids)s::int8multirange && id_range(first_id, last_id) ORDER BY time_ns
 """
+_HOUR_OF = """
+SELECT (extract(epoch FROM min(hour)) * 1000000000)::bigint FROM hours
+WHERE venue = %(venue)s AND symbol = %(symbol)s AND %(ids)s::int8multirange && id_range(first_id, last_id)
+"""
 _REOPENED = """
 SELECT first_id, last_id FROM findings
 WHERE venue = %(venue)s AND symbol = %(symbol)s AND kind = 'reopen' AND time_ns = %(time)s
@@ -154,6 +158,11 @@ class LedgerReader:
     def evidence(self, key: SymbolKey, ids: IntervalSet, kind: str) -> list[tuple[int, int, str]]:
         """Give (first, last, evidence) of the findings of a kind that some ids lie in."""
         return [(first, last, text) for first, last, text in self._of_ids(_FINDINGS, key, ids, kind=kind)]
+
+    def hour_of(self, key: SymbolKey, trade_id: int) -> int:
+        """Give the start (ns UTC) of the first hour that an accepted id can lie in, 0 where none is known."""
+        ((start,),) = self._of_ids(_HOUR_OF, key, IntervalSet([(trade_id, trade_id)]))
+        return int(start or 0)
 
     def reopened(self, key: SymbolKey, ids: IntervalSet, time_ns: int) -> IntervalSet:
         """Give the ids that the reopening of that time made missing."""

@@ -104,7 +104,7 @@ def ask_missing(
 ) -> Callable[[int, int], list[tuple[IntervalSet, str]]]:
     """Ask the exchange for missing ids; gives what tells of a range what it said.
 
-    ``time_before`` gives the exchange time (ns) of the trade with an id, 0 where unknown. ``received`` gets
+    ``time_before`` gives an exchange time (ns) before that of an id, 0 where unknown. ``received`` gets
     the trades page by page, those between the missing ones too.
     """
     total = Answer()
@@ -115,7 +115,7 @@ def ask_missing(
         say(f"exchange: {':'.join(key)} ids {first:,} to {last:,} ({number:,} of {len(asked):,})")
         try:
             answer = exchange.ask(
-                key, first, last, after_time=times.get(first) or time_before(first - 1), received=received
+                key, first, last, after_time=times.get(first) or time_before(first), received=received
             )
         except NoAnswer as error:
             refused.setdefault(f"the exchange could not be asked: {error}", IntervalSet()).add(first, last)

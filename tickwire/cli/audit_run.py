@@ -196,16 +196,22 @@ class Audit:
                     self._places.exchange,
                     key,
                     pieces,
-                    time_before=self._time_of(key),
+                    time_before=self._time_before(key),
                     received=received,
                     say=self._say,
                 )
             findings += describe_missing(key, pieces, said)
         return findings
 
-    def _time_of(self, key: SymbolKey) -> Callable[[int], int]:
-        lake = self._places.lake
-        return (lambda trade_id: lake.time_before(key, trade_id)) if lake is not None else lambda _: 0
+    def _time_before(self, key: SymbolKey) -> Callable[[int], int]:
+        """Give what finds a time before that of an id: of the stored trade before it, or the start of its hour."""
+
+        def find(trade_id: int) -> int:
+            lake = self._places.lake
+            stored = lake.time_of(key, trade_id - 1) if lake is not None else 0
+            return stored or self._places.ledger.hour_of(key, trade_id)
+
+        return find
 
     def _reopening(self, key: SymbolKey, first: int, last: int, *, time_ns: int) -> Finding:
         return Finding(
@@ -216,7 +222,7 @@ class Audit:
             kind=FindingKind.REOPEN,
             evidence="an audit found them accepted and not in the lake",
             time=time_ns,
-            after_time=self._time_of(key)(first - 1),
+            after_time=self._time_before(key)(first),
         )
 
 
