@@ -23,7 +23,7 @@ from lambdas.lake_writer.message import WrittenBatch, WrittenFile
 from lambdas.postgres.database import Database
 from lambdas.store_writer import rows as store_rows
 from lambdas.store_writer.writer import StoreWriter
-from tickwire.columns import Side, TradeFlag, TradeRows
+from tickwire.columns import QuoteRows, Side, TradeFlag, TradeRows
 from tickwire.envelope import decode, encode
 from tickwire.lake import TABLE
 from tickwire.partitions import partition_of
@@ -164,6 +164,22 @@ class Platform:
         partition = partition_of(BTC.venue, BTC.symbol, PARTITIONS)
         header = Header(RecordKind.RAW, partition, created=time_of(1_720))
         self.process(Record(header=header, findings=findings, **sections))
+
+    def quote(self, *, times: int) -> None:
+        """Take in raw records of a quote each, all within a second."""
+        partition = partition_of(BTC.venue, BTC.symbol, PARTITIONS)
+        for update in range(1, times + 1):
+            rows = QuoteRows()
+            rows.append(
+                BTC, bid_price=1, bid_size=1, ask_price=2, ask_size=1, update_id=update,
+                exchange_time=NOON + update, receive_time=NOON + update,
+            )  # fmt: skip
+            self.process(Record(header=Header(RecordKind.RAW, partition, created=NOON), quotes=rows.batch()))
+
+    def tell(self, **changes: str | None) -> None:
+        """Change what the platform tells of itself."""
+        path = self.folder / "run" / "run.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
     def process(self, raw: Record) -> None:
         """Run a raw record through both stages, and save their states as they do."""

@@ -191,6 +191,7 @@ def test_trades_on_their_way_to_either_store_are_no_alarm(platform, audit):
     platform.write_all()
     platform.receive(trades(range(1_050, 1_100)))
     platform.write_lake()  # the lake is ahead of the ledger
+    platform.tell(state_url=None)
     code, report = audit("--no-exchange", "--wait", "0")
     assert (code, findings(report)) == (0, [])
     assert figures(report)["last_id"] == 1_049
@@ -203,6 +204,39 @@ def test_trades_on_their_way_to_either_store_are_no_alarm(platform, audit):
     assert "it holds 2 of 3" in report["findings"][0]["cause"]
     platform.write_lake()
     assert audit("--no-exchange", "--wait", "0")[0] == 0
+
+
+def test_a_ledger_that_does_not_follow_the_validator_is_no_proof(platform, audit):
+    platform.receive(trades(range(1_000, 1_050)))
+    platform.write_all()
+    platform.receive(trades(range(1_050, 1_100)))
+    platform.write_lake()
+    code, report = audit("--no-exchange", "--wait", "0")
+    assert (code, findings(report)) == (1, [("not_compared", [], True)])
+    assert report["findings"][0]["cause"] == "the ledger did not take in the validator's last records within 0 s"
+
+
+def test_quotes_make_no_event_and_the_ledger_is_not_waited_for(platform, audit):
+    """The validator counts a record of a quote that the stage after it has nothing to say of."""
+    platform.receive(trades(range(1_000, 1_050)))
+    platform.write_all()
+    assert platform.query("SELECT counter, source FROM stream_checkpoints") == [(1, 1)]
+    platform.quote(times=12)
+    platform.write_lake()
+    platform.write_store()
+    ((counter, source),) = platform.query("SELECT counter, source FROM stream_checkpoints")
+    assert source < 13
+    assert audit("--no-exchange", "--wait", "0")[0] == 0, counter
+
+
+def test_a_lake_that_cannot_be_read_is_a_clear_error(platform, audit):
+    platform.receive(trades(range(1_000, 1_050)))
+    platform.write_all()
+    for item in platform.s3.list_objects_v2(Bucket=platform.bucket, Prefix="trades/data/")["Contents"]:
+        platform.s3.delete_object(Bucket=platform.bucket, Key=item["Key"])
+    code, message = audit("--no-exchange")
+    assert code == 1
+    assert message.startswith("tickwire audit: the lake cannot be read: ")
 
 
 def test_a_ledger_that_is_not_what_the_validator_says_is_told(platform, audit):
@@ -224,8 +258,7 @@ def test_a_ledger_that_is_not_what_the_validator_says_is_told(platform, audit):
 def test_a_validator_that_cannot_be_asked_is_said_and_fails_nothing(platform, audit):
     platform.receive(trades(range(1_000, 1_010)))
     platform.write_all()
-    run = platform.folder / "run" / "run.json"
-    run.write_text(json.dumps(json.loads(run.read_text()) | {"state_url": "valkey://127.0.0.1:1/0"}))
+    platform.tell(state_url="valkey://127.0.0.1:1/0")
     code, report = audit("--no-exchange")
     assert code == 0
     assert report["checks"]["validator"].startswith("Valkey cannot be reached: ")
@@ -312,8 +345,7 @@ def test_one_venue_or_symbol_can_be_chosen_and_an_unknown_one_is_refused(platfor
 
 
 def test_a_database_that_cannot_be_reached_is_a_clear_error(platform, audit):
-    run = platform.folder / "run" / "run.json"
-    run.write_text(json.dumps(json.loads(run.read_text()) | {"database_url": "postgresql://127.0.0.1:1/none"}))
+    platform.tell(database_url="postgresql://127.0.0.1:1/none")
     code, message = audit()
     assert code == 1
     assert message.startswith("tickwire audit: PostgreSQL: connection failed")

@@ -104,7 +104,8 @@ def check_state(look: Callable[[], Look], states: StateReader, patience: Patienc
                 look, states, {p: state.counter for p, state in read.items() if state.counter}, before
             )
             if not patience.until(caught_up):
-                return [], f"the ledger did not take in the validator's last records within {patience.seconds:g} s"
+                why = f"the ledger did not take in the validator's last records within {patience.seconds:g} s"
+                return [finding(Kind.NOT_COMPARED, key, (), why) for key in before.symbols], why
         except StateUnreachable as error:
             return [], str(error)
         after = caught_up.last

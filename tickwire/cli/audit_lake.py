@@ -1,7 +1,8 @@
 """The lake as the audit reads it: which trade ids one snapshot of the table holds."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from botocore.exceptions import BotoCoreError, ClientError
 from pyiceberg import expressions
-from pyiceberg.exceptions import NoSuchTableError, RESTError
+from pyiceberg.exceptions import NoSuchTableError
 
 from lambdas.lake_committer.errors import CountersLost
 from lambdas.lake_committer.lake_table import LakeTable, glue_catalog
@@ -40,7 +41,8 @@ class LakeReader:
                 AWS_REGION=Endpoints.LOCAL_REGION,
                 AWS_DEFAULT_REGION=Endpoints.LOCAL_REGION,
             )
-        self._catalog = glue_catalog()
+        with _reachable():
+            self._catalog = glue_catalog()
 
     def counters(self) -> dict[int, int]:
         """Give partition → last record of trades-clean that the table holds; empty where there is no table yet.
@@ -78,14 +80,12 @@ class LakeReader:
         limits = np.zeros(max(until, default=0) + 1, np.int64)
         for partition, counter in until.items():
             limits[partition] = counter
-        try:
+        with _reachable():
             scan = table.scan(row_filter=_row_filter(venue, symbol, since), selected_fields=_COLUMNS)
             for batch in scan.to_arrow_batch_reader():
                 _add(found, batch, limits)
                 rows += batch.num_rows
                 progress(rows)
-        except (BotoCoreError, ClientError, OSError, RESTError) as error:
-            raise CommandError(f"the lake cannot be read: {error}") from error
         return found
 
     def time_of(self, key: SymbolKey, trade_id: int) -> int:
@@ -94,16 +94,24 @@ class LakeReader:
         if table is None:
             return 0
         wanted = _is.And(_is.EqualTo("venue", key[0]), _is.EqualTo("symbol", key[1]), _is.EqualTo("trade_id", trade_id))
-        rows = table.scan(row_filter=wanted, selected_fields=("exchange_time_ns",)).to_arrow()
+        with _reachable():
+            rows = table.scan(row_filter=wanted, selected_fields=("exchange_time_ns",)).to_arrow()
         return int(rows["exchange_time_ns"][0].as_py()) if rows.num_rows else 0
 
     def _table(self) -> Any:
-        try:
-            return self._catalog.load_table((self._database, TABLE))
-        except NoSuchTableError:
-            return None
-        except (BotoCoreError, ClientError, OSError) as error:
-            raise CommandError(f"the lake cannot be reached: {error}") from error
+        with _reachable():
+            try:
+                return self._catalog.load_table((self._database, TABLE))
+            except NoSuchTableError:
+                return None
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError, OSError) as error:
+        raise CommandError(f"the lake cannot be read: {error}") from error
 
 
 def _row_filter(venue: str | None, symbol: str | None, since: int | None) -> Any:
