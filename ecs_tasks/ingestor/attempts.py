@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,8 +25,9 @@ class Attempts:
     """Says how long to wait before a feed may be connected to.
 
     The tasks behind one address spend half of what a venue allows from a budget that they share.
-    While that cannot be reached, each spends a sixteenth of the other half, of its own: so the limit
-    is kept even then, and no connection stays down because of the store.
+    While that cannot be reached, each spends a sixteenth of the other half, of its own: so limits
+    over minutes are kept even then, and no connection stays down because of the store. A limit on
+    one second is kept on average: waits are drawn, so that tasks do not come at the same moment.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ class Attempts:
         try:
             return await self._run(shared.reserve, weight)
         except (CoordinationUnavailable, NoCoordinationTable) as error:
-            wait = own.reserve(self._now(), TASKS * weight)
+            wait = own.reserve(self._now(), TASKS * weight) * random.uniform(1.0, 2.0)  # noqa: S311
             log(
                 logging.WARNING,
                 "the shared count of attempts cannot be reached, taking one of our own",

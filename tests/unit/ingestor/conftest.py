@@ -31,7 +31,8 @@ VENUE = "tiny"
 
 class TinyFeed(Feed):
     """Frames are words: ``T BTC-USD 7`` a trade, ``Q BTC-USD 7`` a quote, ``H BTC-USD 7`` a heartbeat,
-    ``S text`` a status, ``BYE`` a wish to reconnect, ``BOOM`` a fault of the parser."""
+    ``S text`` a status, ``BYE`` a wish to reconnect, ``BOOM`` a fault of the parser, ``R text`` a reply that
+    the parser wants sent."""
 
     name = "tiny"
     venue = VENUE
@@ -70,6 +71,8 @@ class TinyFeed(Feed):
                 out.heartbeats.append(Heartbeat(VENUE, symbol, int(number), receive_time, receive_time))
             case ["S", *text]:
                 out.statuses.append(VenueStatus(" ".join(text)))
+            case ["R", *text]:
+                out.replies.append(" ".join(text).encode())
             case ["BYE"]:
                 out.statuses.append(VenueStatus("going down", reconnect=True))
             case ["BOOM"]:

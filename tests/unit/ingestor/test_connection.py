@@ -12,7 +12,9 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from ecs_tasks.ingestor import connection as connection_module
 from ecs_tasks.ingestor import ends as ends_module
+from ecs_tasks.ingestor.attempts import Attempts
 from ecs_tasks.ingestor.dead_frames import DeadFrame
+from ecs_tasks.ingestor.session import Session
 from ecs_tasks.ingestor.task import IngestorTask
 from ecs_tasks.shared.backoff import Backoff
 
@@ -423,3 +425,88 @@ async def test_a_fault_in_one_connection_does_not_stop_the_others(
         text = "tiny: fault of the programme: LookupError; reconnecting [fault]"
         await tiny.eventually(lambda: stream.notices()["connection", text] >= 2)
         assert [connection.connected for connection in task.connections] == [False, True]
+
+
+async def test_what_the_parser_wants_sent_is_sent_on_its_socket_and_once(
+    exchange: Any, stream: Any, queue: Queue, tiny: Any
+) -> None:
+    async def script(connection: ServerConnection) -> None:
+        await exchange.say(connection, "R fetch the book", "T BTC-USD 1", "T BTC-USD 2")
+        await exchange.listen(connection)
+
+    exchange.scripts = [script]
+    async with running(new_task(tiny, stream, queue, exchange.url)):
+        await tiny.eventually(lambda: stream.trade_ids("BTC-USD") == [1, 2])
+        await tiny.eventually(lambda: len(exchange.received) >= 2)
+    assert sorted(exchange.received) == ["fetch the book", "subscribe BTC-USD"]
+
+
+async def test_messages_wait_for_the_venues_limit_in_their_order(
+    exchange: Any, stream: Any, queue: Queue, tiny: Any
+) -> None:
+    times: list[float] = []
+
+    async def script(connection: ServerConnection) -> None:
+        await exchange.say(connection, *(f"R {number}" for number in range(40)))
+        async for message in connection:
+            exchange.received.append(message)
+            times.append(asyncio.get_running_loop().time())
+
+    def new_feed(_: str) -> Any:
+        feed = tiny.Feed()
+        feed.messages_per_second = 20
+        return feed
+
+    exchange.scripts = [script]
+    async with running(new_task(tiny, stream, queue, exchange.url, new_feed=new_feed)):
+        await tiny.eventually(lambda: len(exchange.received) == 41)
+    assert [text for text in exchange.received if text.isdigit()] == [str(number) for number in range(40)]
+    # 10 at once and 10 a second: the last of 41 may come 3.1 s after the first.
+    assert times[-1] - times[0] > 3.0
+
+
+async def test_a_limit_on_attempts_is_asked_before_each_and_told_of_a_refusal(
+    stream: Any, queue: Queue, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ends_module, "LIMITED_SECONDS", 0.01)
+    calls: list[str] = []
+
+    class Counting(Attempts):
+        async def reserve(self, feed: Any) -> float:
+            calls.append("reserve")
+            return 0.0
+
+        async def block(self, feed: Any, seconds: float) -> None:
+            calls.append(f"block {seconds}")
+
+    def refuse(connection: ServerConnection, request: Any) -> Any:
+        calls.append("attempt")
+        return connection.respond(429, "no")
+
+    async with serve(lambda connection: None, "127.0.0.1", 0, process_request=refuse) as server:  # type: ignore[arg-type, return-value]
+        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        task = new_task(tiny, stream, queue, url)
+        task.connections[0]._attempts = Counting()
+        async with running(task):
+            await tiny.eventually(lambda: len(calls) >= 6)
+            assert task.stats_json()["feeds"]["tiny"]["last_reconnect_cause"] == "rate_limited"
+    assert calls[:6] == ["reserve", "attempt", "block 0.01"] * 2
+
+
+async def test_a_silent_socket_is_probed_once_a_silence(tiny: Any) -> None:
+    pings: list[float] = []
+
+    class Transport:
+        def send_ping(self) -> None:
+            pings.append(now)
+
+    session = Session(tiny.Feed(), hand_over=lambda session: None)
+    session._transport = Transport()
+    for now in (100.0, 101.9, 102.0, 103.0, 104.0):
+        if now == 100.0:
+            session.last_frame = now
+        session.probe(now, 4.0)
+    session.last_frame = 105.0
+    for now in (106.0, 107.0, 108.0):
+        session.probe(now, 4.0)
+    assert pings == [102.0, 107.0]
