@@ -10,15 +10,14 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from ecs_tasks.ingestor.connection import Connection
+from ecs_tasks.ingestor.lease_calls import LeaseCalls
 from ecs_tasks.ingestor.logs import log
 from ecs_tasks.ingestor.settings import FeedSettings
-from ecs_tasks.shared.leases import Lease, Leases
-from ecs_tasks.shared.members import Members
+from ecs_tasks.shared.leases import Lease
 from ecs_tasks.shared.table import CoordinationUnavailable, NoCoordinationTable
 
 ROUNDS = 3
@@ -27,10 +26,8 @@ TICKS = 10
 """Looks within a round at whether a new connection reads by now."""
 OFFERED_ROUNDS = 2
 """An offered lease waits so long for a taker, and is then left alone for as long."""
-THREADS = 8
 
 _TROUBLE = (CoordinationUnavailable, NoCoordinationTable)
-_Result = TypeVar("_Result")
 
 
 def fair_share(groups: int, holders: int, tasks: int) -> int:
@@ -66,8 +63,7 @@ class Coordinator:
 
     def __init__(
         self,
-        leases: Leases,
-        members: Members,
+        calls: LeaseCalls,
         entries: Iterable[FeedSettings],
         *,
         holders: int,
@@ -76,8 +72,7 @@ class Coordinator:
         close_connection: Callable[[Connection], Awaitable[None]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._leases = leases
-        self._members = members
+        self._calls = calls
         self._entries = {entry.name: entry for entry in entries}
         self._holders = holders
         self._limit = len(self._entries) if max_groups is None else max_groups
@@ -85,11 +80,10 @@ class Coordinator:
         self._close = close_connection
         self._clock = clock
         self._held: dict[str, _Held] = {}
-        self._tasks: frozenset[str] = frozenset({leases.holder})
+        self._tasks: frozenset[str] = frozenset({calls.holder})
         self._vacant_since: dict[str, float] = {}
         self._rest = 0
-        self._threads = ThreadPoolExecutor(THREADS, "leases")
-        self._period = leases.seconds / ROUNDS
+        self._period = calls.seconds / ROUNDS
         # A round is not broken off, since what it takes would be held and not read.
         self._at_work = asyncio.Lock()
         self._stopping = False
@@ -104,7 +98,7 @@ class Coordinator:
     def as_json(self) -> dict[str, Any]:
         """Give what ``/stats`` shows of it."""
         return {
-            "holder": self._leases.holder,
+            "holder": self._calls.holder,
             "tasks": len(self._tasks),
             "share": self._share(),
             "groups": {
@@ -159,11 +153,11 @@ class Coordinator:
                 async with self._at_work:
                     await self._beat()
                     await self._offer_all()
-                if self._tasks == {self._leases.holder}:
+                if self._tasks == {self._calls.holder}:
                     return
                 # Nothing tells of a change in the table, so it is looked at.
                 while not all(  # noqa: ASYNC110
-                    await asyncio.gather(*map(self._is_read_elsewhere, self._held.values()))
+                    await asyncio.gather(*map(self._calls.is_read_elsewhere, self._held))
                 ):
                     await asyncio.sleep(self._period / TICKS)
         except _TROUBLE as error:
@@ -174,13 +168,13 @@ class Coordinator:
     async def release(self) -> None:
         """Give up what is still held, once its sockets are drained."""
         leases = [held.lease for held in self._held.values()]
-        calls = [self._call(self._leases.release, lease) for lease in leases]
+        calls = [self._calls.release(lease) for lease in leases]
         for result in await asyncio.gather(*calls, return_exceptions=True):
             if isinstance(result, BaseException):
                 log(logging.WARNING, "a lease was not released and will run out", error=str(result))
 
     async def _beat(self) -> None:
-        self._tasks = await self._call(self._members.beat)
+        self._tasks = await self._calls.beat()
 
     async def _renew(self) -> None:
         due = []
@@ -189,7 +183,7 @@ class Coordinator:
             if not held.leaving and not held.offered:
                 due.append(held)
         results = await asyncio.gather(
-            *(self._call(lambda held=held: self._leases.renew(held.lease, ready=held.told_ready)) for held in due),
+            *(self._calls.renew(held.lease, ready=held.told_ready) for held in due),
             return_exceptions=True,
         )
         for held, result in zip(due, results, strict=True):
@@ -204,19 +198,12 @@ class Coordinator:
         for name, held in list(self._held.items()):
             if not held.leaving:
                 continue
-            if await self._is_read_elsewhere(held):
+            if await self._calls.is_read_elsewhere(name):
                 del self._held[name]
                 await self._close(held.connection)
                 log(logging.INFO, "another task reads the group", group=name)
-            elif (lease := await self._take(name)) is not None:
+            elif (lease := await self._calls.acquire(name)) is not None:
                 held.lease, held.leaving, held.told_ready = lease, False, False
-
-    async def _is_read_elsewhere(self, held: _Held) -> bool:
-        occupants = await asyncio.gather(
-            *(self._call(self._leases.look, held.lease.name, slot) for slot in range(self._holders))
-        )
-        others = [one for one in occupants if one is not None and one.holder != self._leases.holder]
-        return any(other.ready for other in others)
 
     async def _acquire(self) -> None:
         share = self._share()
@@ -228,7 +215,7 @@ class Coordinator:
                 return
             if mine >= share and not await self._is_orphaned(name):
                 continue
-            lease = await self._take(name)
+            lease = await self._calls.acquire(name)
             if lease is not None:
                 self._vacant_since.pop(name, None)
                 entry = self._entries[name]
@@ -237,12 +224,11 @@ class Coordinator:
 
     async def _is_orphaned(self, name: str) -> bool:
         """Say whether a slot of a group was free for the time of a lease, as if nobody could take it."""
-        occupants = await asyncio.gather(*(self._call(self._leases.look, name, slot) for slot in range(self._holders)))
-        if None not in occupants:
+        if not await self._calls.is_vacant(name):
             self._vacant_since.pop(name, None)
             return False
         now = self._clock()
-        return now - self._vacant_since.setdefault(name, now) >= self._leases.seconds
+        return now - self._vacant_since.setdefault(name, now) >= self._calls.seconds
 
     async def _offer(self) -> None:
         """Offer one group if this task holds more than its share."""
@@ -252,26 +238,21 @@ class Coordinator:
             return
         held = random.choice(mine)  # noqa: S311 - whichever
         held.offered, self._rest = OFFERED_ROUNDS, 2 * OFFERED_ROUNDS
-        await self._call(self._leases.offer, held.lease)
+        await self._calls.offer(held.lease)
 
     async def _offer_all(self) -> None:
-        await self._call(self._members.leave)
-        await asyncio.gather(
-            *(self._call(self._leases.offer, held.lease) for held in self._held.values() if not held.leaving)
-        )
+        await self._calls.leave()
+        await asyncio.gather(*(self._calls.offer(held.lease) for held in self._held.values() if not held.leaving))
 
     async def _tell_ready(self) -> None:
         """Say of each group, once, that its socket reads, so that who had it before may close its own."""
         for held in self._held.values():
             if not held.leaving and not held.told_ready and held.connection.settled:
-                held.leaving = not await self._call(lambda held=held: self._leases.renew(held.lease, ready=True))
+                held.leaving = not await self._calls.renew(held.lease, ready=True)
                 held.told_ready = True
 
     def _share(self) -> int:
         return fair_share(len(self._entries), self._holders, len(self._tasks))
-
-    async def _take(self, name: str) -> Lease | None:
-        return await self._call(lambda: self._leases.acquire(name, slots=self._holders))
 
     async def _attempt(self, *steps: Callable[[], Awaitable[None]]) -> bool:
         """Do steps until the store fails, which is told and cured by a later round."""
@@ -291,9 +272,6 @@ class Coordinator:
             text = "leases cannot be kept, reading on" if trouble else "leases are kept again"
             log(logging.WARNING, text, error=trouble)
         self.trouble = trouble
-
-    async def _call(self, call: Callable[..., _Result], *arguments: object) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
 
 
 def _raise_first(results: list[bool | BaseException]) -> None:

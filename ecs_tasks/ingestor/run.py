@@ -8,7 +8,7 @@ from typing import Any
 
 from ecs_tasks.ingestor.aws import KinesisPut, SqsSend, body_store, client
 from ecs_tasks.ingestor.coordination import new_coordination
-from ecs_tasks.ingestor.coordinator import THREADS
+from ecs_tasks.ingestor.lease_calls import THREADS
 from ecs_tasks.ingestor.settings import IngestorSettings
 from ecs_tasks.ingestor.task import IngestorTask
 

@@ -14,6 +14,7 @@ from ecs_tasks.ingestor.coordination import Coordination
 from ecs_tasks.ingestor.coordinator import Coordinator
 from ecs_tasks.ingestor.dead_frames import DeadFrame, DeadFrames, Send
 from ecs_tasks.ingestor.health import HealthServer
+from ecs_tasks.ingestor.lease_calls import LeaseCalls
 from ecs_tasks.ingestor.logs import log
 from ecs_tasks.ingestor.notices import NoticeBoard
 from ecs_tasks.ingestor.publisher import Publisher, Put
@@ -86,8 +87,7 @@ class IngestorTask:
                 self.connections.open(entry)
         else:
             self.coordinator = Coordinator(
-                coordination.leases,
-                coordination.members,
+                LeaseCalls(coordination.leases, coordination.members, holders=settings.holders),
                 settings.feeds,
                 holders=settings.holders,
                 max_groups=settings.max_groups,

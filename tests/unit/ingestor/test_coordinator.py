@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from ecs_tasks.ingestor.coordinator import Coordinator, fair_share
+from ecs_tasks.ingestor.lease_calls import LeaseCalls
 from ecs_tasks.ingestor.settings import FeedSettings
 from ecs_tasks.shared.leases import Leases
 from ecs_tasks.shared.members import Members
@@ -84,8 +85,11 @@ class Task:
         self._fleet = fleet
         common: Any = {"table": fleet.store.table, "seconds": SECONDS, "now": lambda: fleet.now}
         self.coordinator = Coordinator(
-            Leases(fleet.store, holder=name, **common),
-            Members(fleet.store, fleet="test", member=name, **common),
+            LeaseCalls(
+                Leases(fleet.store, holder=name, **common),
+                Members(fleet.store, fleet="test", member=name, **common),
+                holders=fleet.holders,
+            ),
             fleet.entries,
             holders=fleet.holders,
             max_groups=fleet.limits.get(name),
