@@ -24,6 +24,7 @@ class SymbolBooks:
     stored_rows : rows in the lake; more than ids means that a trade was stored twice
     made : ids of the trades that the local exchange has, or None when there is no such witness
     absent : ids that the ledger says the venue does not have
+    reopened : ids that an audit found lost after they were stored; those that came again were received twice
     redriven : rows in the lake that came from a dead letter: counted as quarantined, and stored after all
     quarantined_ids : ids named in dead letters
     """
@@ -35,6 +36,7 @@ class SymbolBooks:
     made: IntervalSet | None
     quarantined_ids: frozenset[int]
     absent: IntervalSet = field(default_factory=IntervalSet)
+    reopened: IntervalSet = field(default_factory=IntervalSet)
     redriven: int = 0
 
 
@@ -59,7 +61,8 @@ def audit(books: Mapping[str, SymbolBooks]) -> Verdict:
     for key, book in sorted(books.items()):
         duplicates = book.progress.duplicates if book.progress else 0
         quarantined = book.progress.quarantined if book.progress else 0
-        difference = book.received + book.redriven - (book.stored.count + duplicates + quarantined)
+        again = sum(last - first + 1 for span in book.reopened.ranges() for first, last in book.stored.within(*span))
+        difference = book.received + book.redriven - again - (book.stored.count + duplicates + quarantined)
         lost: list[int] = []
         if difference:
             problems.append(

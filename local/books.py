@@ -1,7 +1,7 @@
 """Gathers a finished run's figures from the places that hold them, and draws up the summary."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ def close_books(
         rejected = _rejected(database)
         bars = _bars(database)
         absent = _absent(database)
+        reopened = _reopened(database)
         gaps = _gaps(database)
     stored = _stored(stack)
     received = Counter({key: int(symbol["trades"]) for key, symbol in ingested["symbols"].items()})
@@ -52,6 +53,7 @@ def close_books(
             progress=progress.get(key),
             stored=stored.get(key, _Stored()).ids,
             stored_rows=stored.get(key, _Stored()).rows,
+            reopened=reopened.get(key, IntervalSet()),
             redriven=stored.get(key, _Stored()).redriven,
             made=None if made is None else made.get(key, IntervalSet()),
             quarantined_ids=frozenset(quarantined_ids.get(key, ())),
@@ -125,11 +127,22 @@ def _progress(database: Any) -> dict[str, Progress]:
 
 
 def _absent(database: Any) -> dict[str, IntervalSet]:
-    rows = database.execute("SELECT venue || ':' || symbol, lower(r), upper(r) - 1 FROM ledger, unnest(absent) AS r")
-    absent: dict[str, IntervalSet] = {}
+    return _ranges(
+        database.execute("SELECT venue || ':' || symbol, lower(r), upper(r) - 1 FROM ledger, unnest(absent) AS r")
+    )
+
+
+def _reopened(database: Any) -> dict[str, IntervalSet]:
+    return _ranges(
+        database.execute("SELECT venue || ':' || symbol, first_id, last_id FROM findings WHERE kind = 'reopen'")
+    )
+
+
+def _ranges(rows: Iterable[tuple[str, int, int]]) -> dict[str, IntervalSet]:
+    found: dict[str, IntervalSet] = {}
     for key, first, last in rows:
-        absent.setdefault(key, IntervalSet()).add(first, last)
-    return absent
+        found.setdefault(key, IntervalSet()).add(first, last)
+    return found
 
 
 def _gaps(database: Any) -> dict[str, int]:

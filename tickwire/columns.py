@@ -44,7 +44,7 @@ class TradeBatch:
     ----------
     instruments : table that ``instrument`` indexes; holds venue, symbol and both scales
     instrument : int32 (n,), row into ``instruments``
-    trade_id : int64 (n,), the venue's id, contiguous per instrument on all four feeds
+    trade_id : int64 (n,), the venue's id, contiguous per instrument
     price : int64 (n,), units of 10**-price_scale quote currency
     size : int64 (n,), units of 10**-size_scale base currency
     side : int8 (n,), :class:`Side` of the aggressor

@@ -57,7 +57,7 @@ class PageDelivery:
                 continue
             detail = f"{self._venue.name} {market.symbol}: {reject.detail}"
             named = dataclasses.replace(reject, detail=detail)
-            letters.append((name, DeadFrame(f"{self._venue.feed}/history", self._venue.name, named)))
+            letters.append((name, DeadFrame(f"{self._venue.feed}/history", self._venue.name, named, market.symbol)))
         await self._outlet.letters([letter for _, letter in letters])
         self._letters |= dict.fromkeys(name for name, _ in letters)
         while len(self._letters) > MAX_LETTERS:

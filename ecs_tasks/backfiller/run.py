@@ -10,7 +10,7 @@ from ecs_tasks.backfiller.budgets import NewBudget, common_budgets, own_budget
 from ecs_tasks.backfiller.settings import BackfillerSettings
 from ecs_tasks.backfiller.states import ValidatorStates
 from ecs_tasks.backfiller.task import BackfillerTask, Companion, say
-from ecs_tasks.ingestor.aws import KinesisPut, SqsSend, client
+from ecs_tasks.ingestor.aws import KinesisPut, SqsSend, body_store, client
 from ecs_tasks.ingestor.publisher import Put
 from ecs_tasks.shared.leases import Leases
 from lambdas.delivery.state import connect
@@ -31,11 +31,17 @@ def new_task(settings: BackfillerSettings) -> BackfillerTask:
     put = KinesisPut(
         client("kinesis", connections=8), stream=settings.raw_stream, partitions=settings.partitions, concurrency=8
     )
+    bucket = settings.dead_letter_bucket
     return BackfillerTask(
         settings,
         states=ValidatorStates(connect(settings.state_url), partitions=settings.partitions),
         put=put,
-        send=SqsSend(client("sqs", connections=4), queue_url=settings.frames_dlq_url, concurrency=4),
+        send=SqsSend(
+            client("sqs", connections=4),
+            queue_url=settings.frames_dlq_url,
+            concurrency=4,
+            store=body_store(client("s3", connections=4), bucket=bucket) if bucket else None,
+        ),
         leases=leases,
         new_budget=new_budget,
         companion=_bar_repair(settings, put) if settings.repairs_bars else None,

@@ -51,6 +51,8 @@ class BackfillerSettings(BaseSettings):
     """The Valkey that holds the validator's states."""
     raw_stream: Annotated[str, Field(min_length=1)]
     frames_dlq_url: Annotated[str, Field(min_length=1)]
+    dead_letter_bucket: str = ""
+    """S3 bucket for rows too large for a message; empty: they are cut short."""
     partitions: Annotated[int, Field(ge=1, le=4096)]
     coordination_table: str = ""
     """DynamoDB table of leases and budgets; empty for a task that shares neither with others."""

@@ -61,6 +61,12 @@ def test_a_row_stored_after_all_from_its_dead_letter_is_counted_once():
     assert audit(books(**figures)).unaccounted == 1
 
 
+def test_a_trade_that_was_lost_after_it_was_stored_and_came_again_was_received_twice():
+    figures = {"received": 11, "reopened": IntervalSet([(4, 4)])}
+    assert audit(books(**figures)).problems == ()
+    assert audit(books(received=11)).unaccounted == 1
+
+
 def test_id_missing_by_name_is_accounted_for():
     verdict = audit(
         books(
