@@ -17,7 +17,8 @@ class Endpoints:
 
     Attributes
     ----------
-    endpoint_url : where all AWS services are (the local emulator), or None for AWS itself
+    endpoint_url : the local platform's address of all AWS services; None elsewhere, where ``AWS_ENDPOINT_URL``,
+        ``AWS_ENDPOINT_URL_S3`` and the like decide, as for every other client
     database_url : ``postgresql://`` address
     state_url : ``valkey://`` address of the stages' state
     raw_stream : Kinesis stream of RAW records
@@ -113,10 +114,7 @@ def find_endpoints(folder: Path, environment: Mapping[str, str] = os.environ) ->
             f"no platform to ask: none of `tickwire run` is running in {folder}; start one (or name its folder with"
             " --folder), or set TICKWIRE_DATABASE_URL and the other TICKWIRE_* variables of a deployed one"
         )
-    return Endpoints(
-        **_converted(values),
-        endpoint_url=environment.get("AWS_ENDPOINT_URL") or None,
-    )
+    return Endpoints(**_converted(values))
 
 
 def _running(folder: Path) -> _Run | None:
