@@ -29,6 +29,10 @@ from tickwire.venues.registry import new_feed
 HISTORY = "/history"
 """Ends the feed's name in the letter of a row of a venue's REST history."""
 
+MAX_TRADES = 5_000
+"""Rows a record. Of ids apart from each other the validator tells one by one, in more bytes than their rows take:
+a record may hold far more of them than the one that comes of it, and that one must fit a stream record too."""
+
 NO_TRADES = "readable, and without trades; quotes, books, heartbeats and notices are not redriven"
 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -96,7 +100,10 @@ def redrive(kind: str, message: bytes, fetch: FetchBody) -> Redrive:
 
 
 def raw_records(trades: Iterable[TradeBatch], *, partitions: int, now: int) -> list[Record]:
-    """Give RAW records with all of these trades, one a partition, by rising trade ids; ``now`` in ns UTC."""
+    """Give RAW records with all of these trades, each of one partition, by rising trade ids; ``now`` in ns UTC.
+
+    None has more than :data:`MAX_TRADES`.
+    """
     whole = TradeBatch.concat(list(trades))
     if not len(whole):
         return []
@@ -106,9 +113,11 @@ def raw_records(trades: Iterable[TradeBatch], *, partitions: int, now: int) -> l
     return [
         Record(
             header=Header(RecordKind.RAW, partition, created=now),
-            trades=_compact(whole.take(order[of_row == partition])),
+            trades=_compact(whole.take(rows[start : start + MAX_TRADES])),
         )
         for partition in np.unique(of_row).tolist()
+        for rows in (order[of_row == partition],)
+        for start in range(0, len(rows), MAX_TRADES)
     ]
 
 

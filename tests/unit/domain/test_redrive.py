@@ -1,16 +1,19 @@
 """Letters tried again: what is sent, what stays and why. Rows are worked by hand from the frames."""
 
+import dataclasses
 import json
 from base64 import b64encode
 
+import numpy as np
 import pytest
 
 from tickwire.columns import Side, TradeBatch, TradeFlag, TradeRows
 from tickwire.dead_letter import UnreadableBody, trade_key
-from tickwire.envelope import encode
+from tickwire.envelope import MAX_RECORD_BYTES, encode
 from tickwire.partitions import partition_of
 from tickwire.records import Header, Heartbeat, Notice, Quarantined, Record, RecordKind
 from tickwire.redrive import NO_TRADES, Redrive, raw_records, redrive
+from tickwire.stages.validator import ValidatorSettings, ValidatorStage
 from tickwire.symbols import Instrument
 from tickwire.venues.binance.feed import BinanceFeed
 
@@ -248,6 +251,21 @@ def test_trades_of_many_letters_go_home_to_their_partitions_by_rising_ids():
     (together,) = raw_records(batches, partitions=1, now=77)
     assert sorted(together.trades.trade_id.tolist()) == [3, 4, 7, 9]
     assert raw_records([], partitions=4, now=1) == raw_records([TradeBatch.empty()], partitions=4, now=1) == []
+
+
+def test_many_trades_become_records_whose_clean_ones_fit_the_stream():
+    ids = np.arange(5_000_000_000, 5_000_060_000, 2)
+    apart = dataclasses.replace(
+        btc_trades(*ids.tolist()), exchange_time=RECEIVED - (np.arange(len(ids))[::-1] * 60 + 1) * 10**9
+    )
+    stage = ValidatorStage(ValidatorSettings())
+    state = stage.new_state()
+    records = raw_records([apart], partitions=1, now=RECEIVED)
+    assert np.concatenate([record.trades.trade_id for record in records]).tolist() == ids.tolist()
+    for source, record in enumerate(records, 1):
+        output = stage.process(state, record, source).record
+        assert output is not None
+        assert len(encode(output)) < MAX_RECORD_BYTES * 2 // 3
 
 
 def key(**changes: object) -> str:
