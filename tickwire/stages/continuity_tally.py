@@ -13,6 +13,9 @@ from tickwire.validation.state import ValidatorState
 
 MAX_GAPS = 1_000
 """Gaps in one record; the rest follow in the next ones, so that a record stays below its size limit."""
+MAX_FINDINGS = 1_000
+"""Findings in one record, about 400 bytes each, for the same reason. One may take effect in many parts; what has no
+room takes none, so that whoever looks finds it once more."""
 _MISSING_RANGES = 64
 _HOUR = 3_600 * 10**9
 
@@ -31,7 +34,9 @@ class ContinuityTally:
         for finding in findings:
             symbol = state.symbols.get((finding.venue, finding.symbol))
             if finding.kind is FindingKind.REOPEN and symbol is not None and finding.first <= finding.last:
-                ranges = symbol.sequence.reopen(finding.first, finding.last, after_time=finding.after_time)
+                ranges = symbol.sequence.reopen(
+                    finding.first, finding.last, after_time=finding.after_time, limit=self._room()
+                )
                 self._took_effect(finding, ranges)
 
     def confirm(self, state: ValidatorState, findings: tuple[Finding, ...]) -> None:
@@ -41,9 +46,11 @@ class ContinuityTally:
             if symbol is None or finding.first > finding.last:
                 continue
             if finding.kind is FindingKind.ABSENT:
-                self._took_effect(finding, symbol.sequence.confirm_absent(finding.first, finding.last))
+                ranges = symbol.sequence.confirm_absent(finding.first, finding.last, limit=self._room())
+                self._took_effect(finding, ranges)
             elif finding.kind is FindingKind.UNREADABLE:
-                self._took_effect(finding, symbol.sequence.confirm_unreadable(finding.first, finding.last))
+                ranges = symbol.sequence.confirm_unreadable(finding.first, finding.last, limit=self._room())
+                self._took_effect(finding, ranges)
 
     def close(
         self, state: ValidatorState, accepted: TradeBatch, time: int
@@ -66,6 +73,9 @@ class ContinuityTally:
             if not sequence.empty or sequence.quarantined:
                 progress.append(_progress(venue, symbol, sequence, good, time))
         return tuple(gaps), tuple(progress)
+
+    def _room(self) -> int:
+        return max(0, MAX_FINDINGS - len(self.findings))
 
     def _took_effect(self, finding: Finding, ranges: list[tuple[int, int]]) -> None:
         self.findings += [msgspec.structs.replace(finding, first=first, last=last) for first, last in ranges]

@@ -179,8 +179,8 @@ class TradeSequence:
             self.far_ids.clear()
         self.tail_id, self.tail_time = (last_trade_id, time) if last_trade_id > self.last_id else (0, 0)
 
-    def reopen(self, first: int, last: int, *, after_time: int = 0) -> list[tuple[int, int]]:
-        """Make the accepted ids among ``first`` to ``last`` missing again; give those, as ranges.
+    def reopen(self, first: int, last: int, *, after_time: int = 0, limit: int | None = None) -> list[tuple[int, int]]:
+        """Make the accepted ids among ``first`` to ``last`` missing again; give those, as at most ``limit`` ranges.
 
         ``after_time`` is the exchange time of a trade before them, ns, or 0.
         """
@@ -191,24 +191,30 @@ class TradeSequence:
         for other in (self.missing, self.quarantined_ids, self.absent):
             for span in other.within(low, high):
                 accepted.remove(*span)
-        self.accepted -= accepted.count
-        ranges = list(accepted.ranges())
+        ranges = list(accepted.ranges())[:limit]
         for span in ranges:
+            self.accepted -= span[1] - span[0] + 1
             self._open(*span, "reopened", after_time, 0)
         return ranges
 
-    def confirm_absent(self, first: int, last: int) -> list[tuple[int, int]]:
-        """Take in that the venue has none of ``first`` to ``last``; give those that were missing."""
-        ranges = self.missing.within(first, last)
+    def confirm_absent(self, first: int, last: int, *, limit: int | None = None) -> list[tuple[int, int]]:
+        """Take in that the venue has none of ``first`` to ``last``; give those that were missing.
+
+        At most ``limit`` ranges of them, the lowest, are taken so.
+        """
+        ranges = self.missing.within(first, last)[:limit]
         for span in ranges:
             self.missing.remove(*span)
             self.absent.add(*span)
             self.changes.absent.add(*span)
         return ranges
 
-    def confirm_unreadable(self, first: int, last: int) -> list[tuple[int, int]]:
-        """Take in that ids ``first`` to ``last`` are known only from dead letters; give those that were missing."""
-        ranges = self.missing.within(first, last)
+    def confirm_unreadable(self, first: int, last: int, *, limit: int | None = None) -> list[tuple[int, int]]:
+        """Take in that ids ``first`` to ``last`` are known only from dead letters; give those that were missing.
+
+        ``limit`` is as in :meth:`confirm_absent`.
+        """
+        ranges = self.missing.within(first, last)[:limit]
         for span in ranges:
             self.missing.remove(*span)
             self.quarantined_ids.add(*span)

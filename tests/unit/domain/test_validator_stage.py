@@ -3,10 +3,11 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from tickwire.columns import QuoteRows, Side, TradeFlag, TradeRows
-from tickwire.envelope import encode
+from tickwire.envelope import MAX_RECORD_BYTES, encode
 from tickwire.errors import UnreadableState
 from tickwire.records import (
     LAKE_REVISION,
@@ -20,6 +21,7 @@ from tickwire.records import (
     Record,
     RecordKind,
 )
+from tickwire.stages.continuity_tally import MAX_FINDINGS
 from tickwire.stages.validator import ValidatorSettings, ValidatorStage
 from tickwire.symbols import Instrument
 from tickwire.validation.sequence import WINDOW
@@ -329,6 +331,22 @@ def test_what_the_history_says_of_missing_ids_is_passed_on_as_far_as_it_took_eff
     assert (progress.absent_now, progress.quarantined_now) == (((2, 4),), ((5, 5),))
     assert outputs[2].record is None
     assert state.symbols["binance", "BTC-USDT"].sequence.absent_count == 3
+
+
+@pytest.mark.parametrize("kind", FindingKind)
+def test_a_finding_of_ids_that_others_pierced_meanwhile_fits_a_record_and_takes_effect_as_far_as_it_is_told(
+    stage, kind
+):
+    rows = [_row(BTC, k) for k in range(1, 16_000, 2)]
+    findings = (msgspec.structs.replace(_finding(1, 16_000, kind), evidence="e" * 300),)
+    outputs, state = _run(stage, _raw(*rows), _raw(findings=findings), _raw(findings=findings))
+    told = [(one.first, one.last) for output in outputs[1:] for one in output.record.findings]
+    assert all(len(encode(output.record)) < MAX_RECORD_BYTES * 2 // 3 for output in outputs)
+    assert len(told) == len(set(told)) == 2 * MAX_FINDINGS
+    sequence = state.symbols["binance", "BTC-USDT"].sequence
+    assert sequence.missing_count == 7_999 + (len(told) if kind is FindingKind.REOPEN else -len(told))
+    total = sequence.accepted + sequence.missing_count + sequence.absent_count + sequence.quarantined_ids_count
+    assert total == 15_999
 
 
 def test_a_reopened_id_in_the_same_record_as_its_trade_is_admitted(stage):
