@@ -49,7 +49,7 @@ class PageDelivery:
 
     async def _reject(self, market: Market, job: FillJob, page: HistoryPage, wanted: IntervalSet) -> None:
         """Send rows that cannot be read to the dead letters, and then say which ids are known only from there."""
-        letters = []
+        letters: dict[str, DeadFrame] = {}
         for reject in page.rejects:
             # The same row of a later request has another time.
             name = dead_frame_key(market.symbol, 0, reject.frame)
@@ -57,9 +57,9 @@ class PageDelivery:
                 continue
             detail = f"{self._venue.name} {market.symbol}: {reject.detail}"
             named = dataclasses.replace(reject, detail=detail)
-            letters.append((name, DeadFrame(f"{self._venue.feed}/history", self._venue.name, named, market.symbol)))
-        await self._outlet.letters([letter for _, letter in letters])
-        self._letters |= dict.fromkeys(name for name, _ in letters)
+            letters[name] = DeadFrame(f"{self._venue.feed}/history", self._venue.name, named, market.symbol)
+        await self._outlet.letters(list(letters.values()))
+        self._letters |= dict.fromkeys(letters)
         while len(self._letters) > MAX_LETTERS:
             del self._letters[next(iter(self._letters))]
         unreadable = IntervalSet(job.fill.result().unreadable)

@@ -14,7 +14,7 @@ from tickwire.intervals import IntervalSet
 from tickwire.symbols import Instrument
 from tickwire.venues.feed import FrameReject, RejectReason
 from tickwire.venues.frames import DECODE_FAILURES, UnreadableFrame, shown
-from tickwire.venues.history_http import HistoryReply, HistoryRequest
+from tickwire.venues.history_http import HistoryReply, HistoryRequest, require_page
 
 MAX_ID = 2**63 - 1
 
@@ -149,6 +149,7 @@ class Fill(ABC):
         if request is None:
             raise ValueError("the fill has ended: there is no request to reply to")
         raws, position = self._decode(reply, receive_time)
+        require_page(len(raws))
         rows, nameless = self._read_rows(raws)
         came = [row.trade_id for row in rows]
         ordered = all(b <= a if self.newest_first else a <= b for a, b in pairwise(came))

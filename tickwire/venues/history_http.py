@@ -16,6 +16,9 @@ from tickwire.venues.frames import shown
 MAX_BODY_BYTES = 4 * 1024 * 1024
 """A page of 1,000 trades is at most 200 KB; larger bodies are refused unread."""
 
+MAX_PAGE_ROWS = 5_000
+"""A page has 1,000 trades at most; a body of many more is none, and would cost seconds to look through."""
+
 MAX_RETRY_AFTER = 7 * 86_400.0
 """Seconds. Binance's longest ban is three days; a server that says more is not believed."""
 
@@ -130,6 +133,17 @@ def require_ok(reply: HistoryReply, receive_time: int, *, throttled: Mapping[int
     if 400 <= status < 500:
         raise RequestRejected(text)
     raise UnreadableReply(text)
+
+
+def require_page(rows: int) -> None:
+    """Go on only with a reply of no more rows than a page can have.
+
+    Raises
+    ------
+    UnreadableReply
+    """
+    if rows > MAX_PAGE_ROWS:
+        raise UnreadableReply(f"{rows} rows, where a page has at most 1,000")
 
 
 def retry_after(reply: HistoryReply, receive_time: int) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tickwire.venues.frames import DECODE_FAILURES
-from tickwire.venues.history_http import HistoryReply, HistoryRequest, UnreadableReply
+from tickwire.venues.history_http import HistoryReply, HistoryRequest, UnreadableReply, require_page
 
 ROWS = 10
 """Trades asked for: one row that cannot be read does not hide the others."""
@@ -35,6 +35,7 @@ class NewestTrades:
             One of its kinds, also where no row has a readable id.
         """
         rows = self.decode(reply, receive_time)
+        require_page(len(rows))
         ids = []
         for raw in rows:
             try:

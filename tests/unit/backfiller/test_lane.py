@@ -64,6 +64,14 @@ async def test_a_row_without_an_id_is_one_dead_letter_however_often_its_page_com
     assert letter.reject.frame == b'{"price": "1"}'
 
 
+async def test_a_row_that_a_page_repeats_is_one_dead_letter(new_bench: Any) -> None:
+    bench = new_bench()
+    bench.rest.refusals = [HistoryReply(200, b'[{"id":9},{"price":"1"},{"price":"1"},{"price":"2"},{"price":"1"}]')]
+    bench.missing((11, 11))
+    await bench.until(lambda: bench.venue.stats.of("BTC-USDT").retries > 0)
+    assert [letter.reject.frame for letter in bench.accepted] == [b'{"price":"1"}', b'{"price":"2"}']
+
+
 async def test_nothing_follows_before_a_record_is_accepted(new_bench: Any) -> None:
     bench = new_bench()
     bench.rest.has(*range(1, 2_500))

@@ -3,6 +3,7 @@
 import pytest
 
 from tickwire.venues.history import HistoryReply, UnreadableReply, VenueUnavailable, new_history
+from tickwire.venues.history_http import MAX_PAGE_ROWS
 
 ROWS = {
     "binance": b'{"id":%d,"price":"100.5","qty":"0.25","time":1783465157897,"isBuyerMaker":true}',
@@ -41,6 +42,20 @@ def test_a_row_without_an_id_hides_no_other_and_none_with_one_is_no_answer() -> 
     assert newest.feed(HistoryReply(200, b'[{"id":7},{"price":"1"},{"id":-1},{"id":"9"}]'), 1) == 7
     with pytest.raises(UnreadableReply, match="none of 1 rows has a readable id"):
         newest.feed(HistoryReply(200, b'[{"price":"1"}]'), 1)
+
+
+@pytest.mark.parametrize("venue", TARGETS)
+def test_a_body_of_more_rows_than_a_page_can_have_is_no_page(venue: str) -> None:
+    history, symbol = new_history(venue), TARGETS[venue][0]
+    garbage = b",".join([b"1"] * (MAX_PAGE_ROWS + 1))
+    reply = HistoryReply(200, KRAKEN % garbage if venue == "kraken" else b"[%s]" % garbage)
+    newest, fill = history.latest(symbol), history.fill(symbol, 5, 9, after_time=1)
+    assert newest is not None
+    asked = fill.request
+    for cursor in (newest, fill):
+        with pytest.raises(UnreadableReply, match=f"{MAX_PAGE_ROWS + 1} rows"):
+            cursor.feed(reply, 1)
+    assert fill.request == asked
 
 
 def test_the_weight_of_the_request_is_that_of_the_endpoint() -> None:
