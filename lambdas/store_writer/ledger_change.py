@@ -34,7 +34,7 @@ class LedgerChange:
     """One symbol's change: absolute figures as the last record has them, and what was done to the sets.
 
     ``counter`` is that of the last record of trades-clean; ``backfilled`` counts the trades from the
-    venue's history in all of them.
+    venue's history in all of them, and ``from_history`` are their ids.
     """
 
     partition: int
@@ -43,6 +43,7 @@ class LedgerChange:
     last_id: int = -1
     accepted: int = 0
     backfilled: int = 0
+    from_history: IntervalSet = field(default_factory=IntervalSet)
     time: int = 0
     missing: SetChange = field(default_factory=SetChange)
     quarantined: SetChange = field(default_factory=SetChange)
@@ -52,7 +53,9 @@ class LedgerChange:
         """Take in the symbol's next progress, in the order that :class:`~tickwire.records.Progress` states."""
         self.counter, self.time = counter, progress.time
         self.first_id, self.last_id, self.accepted = progress.first_id, progress.last_id, progress.accepted
-        self.backfilled += sum(last - first + 1 for first, last in progress.backfilled_ids)
+        for first, last in progress.backfilled_ids:
+            self.backfilled += last - first + 1
+            self.from_history.add(first, last)
         self.missing.add(progress.opened)
         self.missing.remove(progress.accepted_ids)
         self.missing.remove(progress.quarantined_now)

@@ -1,7 +1,8 @@
 """Writes the continuity ledger: sets of ids, hours, gaps, findings, and bars to compute again.
 
 The sets and the hours are changed by what the records say, so each record must be written exactly
-once: the checkpoint of the same transaction sees to that. Gaps come as absolute values.
+once: the checkpoint of the same transaction sees to that. Gaps come as absolute values; of those that
+no record tells of, because a symbol has too many at once, the ledger tells what is left.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any, LiteralString
 
 from lambdas.postgres.database import Connection
 from lambdas.postgres.text import storable
+from lambdas.store_writer import gap_rows
 from lambdas.store_writer.changes import Changes, GapKey
 from lambdas.store_writer.ledger_change import LedgerChange
 from lambdas.store_writer.moments import moment
@@ -111,6 +113,8 @@ def write(connection: Connection, changes: Changes) -> None:
     }
     _write_each(connection, _INSERT_GAP, [_gap_row(key, new[key]) for key in sorted(new)])
     _write_each(connection, _UPSERT_GAP, [_gap_row(key, changes.gap_states[key]) for key in sorted(changes.gap_states)])
+    for key, ledger_change in sorted(changes.ledger.items(), key=lambda item: item[0]):
+        gap_rows.settle(connection, key, ledger_change)
     _write_each(
         connection,
         _INSERT_FINDING,

@@ -223,6 +223,34 @@ def test_a_gap_is_written_when_it_is_noticed_and_follows_its_state(store):
     assert store.query(f"SELECT {columns} FROM gaps") == [(5, 14, "id_jump", 9, 0, 0, 7, 2, 1, 20)]
 
 
+def test_gaps_that_no_record_tells_of_are_closed_by_what_the_ledger_says(store):
+    """By hand: 60 gaps of three ids, of which a record tells no state; the second id of each is absent."""
+    gaps = [Gap("v", "A-USD", 4 * k, 4 * k + 2, "id_jump", 9) for k in range(1, 61)]
+    holes = tuple((gap.first, gap.last) for gap in gaps)
+    told = gap_state(first=4, last=6, remaining=2, history=1)
+    store.writer.write_event(event(record(0, 1, gaps=tuple(gaps), progress=(progress(1, 250, opened=holes),))))
+    firsts = tuple((gap.first, gap.first) for gap in gaps)
+    store.writer.write_event(
+        event(
+            record(
+                0, 2, progress=(progress(1, 250, accepted_ids=firsts, backfilled_ids=firsts),),
+                continuity=(Continuity("v", "A-USD", 1, (), (told,)),),
+            )
+        )
+    )  # fmt: skip
+    columns = "remaining, live, history, absent, quarantined, closed_ns, count(*)"
+    query = f"SELECT {columns} FROM gaps GROUP BY 1, 2, 3, 4, 5, 6"
+    assert store.query(query) == [(2, 0, 1, 0, 0, 0, 60)]
+    rest = progress(
+        1,
+        250,
+        accepted_ids=tuple((gap.last, gap.last) for gap in gaps),
+        absent_now=tuple((gap.first + 1, gap.first + 1) for gap in gaps),
+    )
+    store.writer.write_event(event(record(0, 3, progress=(rest,))))
+    assert store.query(query) == [(0, 1, 1, 1, 0, 7, 60)]
+
+
 def test_the_same_ids_missing_for_a_second_time_are_another_gap(store):
     gaps = (Gap("v", "A-USD", 5, 14, "id_jump", 9), Gap("v", "A-USD", 5, 14, "reopened", 90))
     store.writer.write_event(event(record(0, 1, gaps=gaps[:1]), record(0, 2, gaps=gaps[1:])))
