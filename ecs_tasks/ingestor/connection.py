@@ -105,9 +105,9 @@ class Connection:
 
     @property
     def settled(self) -> bool:
-        """Whether the present socket has shown a stream, or was open long enough to have done so."""
+        """Whether the present socket is read and has shown a stream, or was open long enough to have done so."""
         session = self._session
-        if session is None:
+        if session is None or self._paused:
             return False
         return session.streams.spoke() or time.monotonic() - session.started >= OVERLAP_SECONDS
 

@@ -10,14 +10,13 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from ecs_tasks.ingestor.connection import Connection
+from ecs_tasks.ingestor.held import LEFT_SECONDS, UNREAD_SECONDS, Held, fair_share
 from ecs_tasks.ingestor.lease_calls import LeaseCalls
 from ecs_tasks.ingestor.logs import log
 from ecs_tasks.ingestor.settings import FeedSettings
-from ecs_tasks.shared.leases import Lease
 from ecs_tasks.shared.table import CoordinationUnavailable, NoCoordinationTable
 
 ROUNDS = 3
@@ -26,28 +25,12 @@ TICKS = 10
 """Looks within a round at whether a new connection reads by now."""
 OFFERED_ROUNDS = 2
 """An offered lease waits so long for a taker, and is then left alone for as long."""
+GIVEN_ROUNDS = 2 * ROUNDS + 1
+"""One offered for want of a socket waits longer: who has its share already takes it only as an orphan."""
+RETURN_ROUNDS = 2
+"""After an outage of the store all leases look free, so others get this long to renew theirs."""
 
 _TROUBLE = (CoordinationUnavailable, NoCoordinationTable)
-
-
-def fair_share(groups: int, holders: int, tasks: int) -> int:
-    """Give how many groups each of so many tasks holds, where each group is held by ``holders`` of them."""
-    return -(-groups * holders // max(tasks, 1))
-
-
-@dataclass(slots=True)
-class _Held:
-    """A group that this task reads.
-
-    ``leaving``: another has the lease, and this task reads on until that one says that it reads.
-    """
-
-    entry: FeedSettings
-    connection: Connection
-    lease: Lease
-    leaving: bool = False
-    told_ready: bool = False
-    offered: int = 0
 
 
 class Coordinator:
@@ -79,10 +62,11 @@ class Coordinator:
         self._open = open_connection
         self._close = close_connection
         self._clock = clock
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, Held] = {}
         self._tasks: frozenset[str] = frozenset({calls.holder})
         self._vacant_since: dict[str, float] = {}
         self._rest = 0
+        self._returning = 0
         self._period = calls.seconds / ROUNDS
         # A round is not broken off, since what it takes would be held and not read.
         self._at_work = asyncio.Lock()
@@ -101,15 +85,7 @@ class Coordinator:
             "holder": self._calls.holder,
             "tasks": len(self._tasks),
             "share": self._share(),
-            "groups": {
-                name: {
-                    "slot": held.lease.slot,
-                    "token": held.lease.token,
-                    "connected": held.connection.connected,
-                    "leaving": held.leaving,
-                }
-                for name, held in sorted(self._held.items())
-            },
+            "groups": {name: held.as_json() for name, held in sorted(self._held.items())},
             "trouble": self.trouble,
         }
 
@@ -165,16 +141,23 @@ class Coordinator:
         except TimeoutError:
             log(logging.WARNING, "stopping before other tasks read all groups")
 
-    async def release(self) -> None:
-        """Give up what is still held, once its sockets are drained."""
-        leases = [held.lease for held in self._held.values()]
-        calls = [self._calls.release(lease) for lease in leases]
-        for result in await asyncio.gather(*calls, return_exceptions=True):
-            if isinstance(result, BaseException):
-                log(logging.WARNING, "a lease was not released and will run out", error=str(result))
+    async def release(self, seconds: float) -> None:
+        """Give up what is still held, once its sockets are drained, within ``seconds``."""
+        calls = [self._calls.release(held.lease) for held in self._held.values()]
+        try:
+            async with asyncio.timeout(seconds):
+                for result in await asyncio.gather(*calls, return_exceptions=True):
+                    if isinstance(result, BaseException):
+                        log(logging.WARNING, "a lease was not released and will run out", error=str(result))
+        except TimeoutError:
+            log(logging.WARNING, "leases were not released in time and will run out")
 
     async def _beat(self) -> None:
-        self._tasks = await self._calls.beat()
+        try:
+            self._tasks = await self._calls.beat()
+        except _TROUBLE:
+            self._returning = RETURN_ROUNDS
+            raise
 
     async def _renew(self) -> None:
         due = []
@@ -194,24 +177,28 @@ class Coordinator:
         _raise_first(results)
 
     async def _settle(self) -> None:
-        """Take back a lease whose new holder died, and close what the new holder reads."""
+        """Take back a lease whose new holder died, and close what the new holder reads or only it might."""
         for name, held in list(self._held.items()):
             if not held.leaving:
                 continue
-            if await self._calls.is_read_elsewhere(name):
+            # Without a socket of our own there is nothing to read on with.
+            if held.is_unread(self._clock(), LEFT_SECONDS) or await self._calls.is_read_elsewhere(name):
                 del self._held[name]
                 await self._close(held.connection)
-                log(logging.INFO, "another task reads the group", group=name)
+                log(logging.INFO, "left the group to the task that has its lease", group=name)
             elif (lease := await self._calls.acquire(name)) is not None:
                 held.lease, held.leaving, held.told_ready = lease, False, False
 
     async def _acquire(self) -> None:
+        if self._returning:
+            self._returning -= 1
+            return
         share = self._share()
         free = [name for name in self._entries if name not in self._held]
         random.shuffle(free)
         for name in free:
             mine = len(self.groups)
-            if mine >= self._limit:
+            if mine >= self._limit or self._stopping:
                 return
             if mine >= share and not await self._is_orphaned(name):
                 continue
@@ -219,7 +206,7 @@ class Coordinator:
             if lease is not None:
                 self._vacant_since.pop(name, None)
                 entry = self._entries[name]
-                self._held[name] = _Held(entry, self._open(entry), lease)
+                self._held[name] = Held(entry, self._open(entry), lease, self._clock())
                 log(logging.INFO, "holding a group", group=name, slot=lease.slot, token=lease.token)
 
     async def _is_orphaned(self, name: str) -> bool:
@@ -231,7 +218,8 @@ class Coordinator:
         return now - self._vacant_since.setdefault(name, now) >= self._calls.seconds
 
     async def _offer(self) -> None:
-        """Offer one group if this task holds more than its share."""
+        """Offer what this task cannot connect to while others might, and one group if it holds more than its share."""
+        await self._offer_unread()
         self._rest = max(self._rest - 1, 0)
         mine = list(self._held.values())
         if self._rest or len(mine) <= self._share() or any(held.leaving or held.offered for held in mine):
@@ -239,6 +227,14 @@ class Coordinator:
         held = random.choice(mine)  # noqa: S311 - whichever
         held.offered, self._rest = OFFERED_ROUNDS, 2 * OFFERED_ROUNDS
         await self._calls.offer(held.lease)
+
+    async def _offer_unread(self) -> None:
+        now = self._clock()
+        for name, held in self._held.items():
+            if held.is_unread(now, UNREAD_SECONDS) and len(self._tasks) > 1 and not (held.leaving or held.offered):
+                held.offered, held.read_at = GIVEN_ROUNDS, now
+                await self._calls.offer(held.lease)
+                log(logging.WARNING, "no connection for long, another task may try", group=name)
 
     async def _offer_all(self) -> None:
         await self._calls.leave()

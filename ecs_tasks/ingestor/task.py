@@ -28,6 +28,8 @@ GOODBYE_SECONDS = 2.0
 """How long a stopping task reads on for the venue's answer to its close frame."""
 HAND_OVER_SECONDS = 10.0
 """How long it reads on for other tasks to take its groups over."""
+RELEASE_SECONDS = 2.0
+"""How long it takes to give up leases, which run out anyhow; the rest is for what is not accepted yet."""
 PUBLISH, DEAD_FRAMES = "publish", "dead frames"
 
 
@@ -198,7 +200,7 @@ class IngestorTask:
             pass
         await self.connections.stop(GOODBYE_SECONDS)
         if self.coordinator is not None:
-            await self.coordinator.release()
+            await self.coordinator.release(RELEASE_SECONDS)
         flushing.cancel()
         await asyncio.wait([flushing])
         published = await self._publisher.drain(deadline - time.monotonic())

@@ -15,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from ecs_tasks.ingestor.coordinator import Coordinator, fair_share
+from ecs_tasks.ingestor.coordinator import Coordinator
+from ecs_tasks.ingestor.held import UNREAD_SECONDS, fair_share
 from ecs_tasks.ingestor.lease_calls import LeaseCalls
 from ecs_tasks.ingestor.settings import FeedSettings
-from ecs_tasks.shared.leases import Leases
+from ecs_tasks.shared.leases import Lease, Leases
 from ecs_tasks.shared.members import Members
 from ecs_tasks.shared.table import NoCoordinationTable
 
@@ -70,6 +71,7 @@ class FakeConnection:
 
     group: str
     settled: bool = False
+    halted: bool = False
 
     @property
     def connected(self) -> bool:
@@ -82,6 +84,7 @@ class Task:
     def __init__(self, fleet: "Fleet", name: str) -> None:
         self.name = name
         self.open: list[FakeConnection] = []
+        self.unreachable: set[str] = set()
         self._fleet = fleet
         common: Any = {"table": fleet.store.table, "seconds": SECONDS, "now": lambda: fleet.now}
         self.coordinator = Coordinator(
@@ -104,7 +107,7 @@ class Task:
 
     def settle(self) -> None:
         for connection in self.open:
-            connection.settled = True
+            connection.settled = connection.group not in self.unreachable
 
     async def round(self, *, settle: bool = True) -> None:
         """Do what :meth:`Coordinator.run` does in one round."""
@@ -120,7 +123,8 @@ class Task:
 
     async def _close(self, connection: FakeConnection) -> None:
         self.open.remove(connection)
-        self._fleet.closed(connection.group)
+        if connection.settled:
+            self._fleet.closed(connection.group)
 
 
 class Fleet:
@@ -160,6 +164,13 @@ class Fleet:
             for task in list(self.tasks):
                 await task.round(settle=settle)
             self.now += SECONDS / 3
+
+    async def rounds_until_balanced(self) -> None:
+        for _ in range(60):
+            if self.is_balanced():
+                break
+            await self.rounds(1)
+        assert self.is_balanced(), [task.coordinator.as_json() for task in self.tasks]
 
     def is_balanced(self) -> bool:
         wanted = min(self.holders, len(self.tasks))
@@ -280,8 +291,98 @@ async def test_a_task_that_starts_in_an_outage_waits_for_its_end(store: Store) -
     await fleet.rounds(2)
     assert task.open == []
     store.down = False
-    await fleet.rounds(1)
+    await fleet.rounds(3)
     assert len(task.reads) == 2
+
+
+async def test_the_first_to_be_back_after_an_outage_takes_nothing_from_those_who_come_next(store: Store) -> None:
+    fleet = Fleet(store, 6)
+    old = [fleet.add(), fleet.add()]
+    await old[1].coordinator.join()
+    await fleet.rounds(1)
+    before = [task.reads for task in old]
+    store.down = True
+    newcomer = fleet.add()
+    await newcomer.coordinator.join()
+    await fleet.rounds(6)
+    store.down = False
+    for task in (newcomer, *old):
+        await task.round()
+    await fleet.rounds(1)
+    assert newcomer.open == []
+    assert [task.reads for task in old] == before
+    await fleet.rounds_until_balanced()
+
+
+async def test_a_group_that_its_holder_cannot_connect_to_is_read_by_another(store: Store) -> None:
+    fleet = Fleet(store, 2)
+    banned, other = fleet.add(), fleet.add()
+    await other.coordinator.join()
+    await fleet.rounds(1)
+    banned.unreachable = banned.reads
+    await fleet.rounds(round(UNREAD_SECONDS) - 1)
+    assert len(other.open) == 1
+    await fleet.rounds(12)
+    for _ in range(20):
+        await fleet.rounds(1)
+        assert all(fleet.readers[entry.name] >= 1 for entry in fleet.entries)
+
+
+async def test_what_nobody_can_connect_to_is_always_tried_by_somebody_and_shared_again_after_it(store: Store) -> None:
+    fleet = Fleet(store, 3)
+    tasks = [fleet.add(), fleet.add(), fleet.add()]
+    for task in tasks:
+        await task.coordinator.join()
+    await fleet.rounds(1)
+    assert fleet.is_balanced()
+    for task in tasks:
+        task.unreachable = {"group-0"}
+    for _ in range(90):
+        await fleet.rounds(1)
+        assert "group-0" in [connection.group for task in tasks for connection in task.open]
+    for task in tasks:
+        task.unreachable = set()
+    await fleet.rounds_until_balanced()
+    assert fleet.is_balanced()
+
+
+async def test_a_group_whose_venue_does_not_trade_stays_where_it_is(store: Store) -> None:
+    fleet = Fleet(store, 1)
+    holder, other = fleet.add(), fleet.add()
+    await fleet.rounds(1)
+    holder.unreachable = {"group-0"}
+    holder.open[0].halted = True
+    await fleet.rounds(round(UNREAD_SECONDS) + 12)
+    assert (holder.coordinator.groups, other.open) == (["group-0"], [])
+
+
+async def test_a_stopping_task_takes_no_further_group(store: Store) -> None:
+    fleet = Fleet(store, 4)
+    task = fleet.add()
+    opened = task._open
+
+    def open_and_stop(entry: FeedSettings) -> Any:
+        task.coordinator._stopping = True
+        return opened(entry)
+
+    task.coordinator._open = open_and_stop
+    await task.coordinator.round()
+    assert len(task.open) == 1
+
+
+async def test_leases_that_cannot_be_released_do_not_hold_up_a_stopping_task(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = Fleet(store, 2)
+    task = fleet.add()
+    await fleet.rounds(1)
+
+    async def never(_: Lease) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(task.coordinator._calls, "release", never)
+    async with asyncio.timeout(30):
+        await task.coordinator.release(0.01)
 
 
 async def test_without_its_table_a_task_does_not_start(store: Store) -> None:
@@ -316,7 +417,7 @@ async def test_a_stopping_task_reads_on_until_the_others_read_and_then_releases(
     await other.round()
     await handing
     stopping.open.clear()
-    await stopping.coordinator.release()
+    await stopping.coordinator.release(1000)
     await fleet.rounds(2)
     assert len(other.reads) == 3
 
@@ -326,7 +427,7 @@ async def test_a_task_that_stops_alone_waits_for_nobody_and_leaves_its_groups_fr
     stopping = fleet.add()
     await fleet.rounds(1)
     await stopping.coordinator.hand_over(1000)
-    await stopping.coordinator.release()
+    await stopping.coordinator.release(1000)
     fleet.crash(stopping)
     successor = fleet.add()
     await fleet.rounds(1)
@@ -339,7 +440,7 @@ async def test_a_task_stops_in_an_outage_of_the_store_too(store: Store) -> None:
     await fleet.rounds(1)
     store.down = True
     await stopping.coordinator.hand_over(1000)
-    await stopping.coordinator.release()
+    await stopping.coordinator.release(1000)
     assert "ConnectTimeoutError" in stopping.coordinator.trouble
 
 
@@ -366,8 +467,4 @@ async def test_whatever_happens_a_group_is_closed_only_where_another_reads_and_a
             case "stall":
                 fleet.now += 2 * SECONDS
     fleet.store.down = False
-    for _ in range(60):
-        if fleet.is_balanced():
-            break
-        await fleet.rounds(1)
-    assert fleet.is_balanced(), [task.coordinator.as_json() for task in fleet.tasks]
+    await fleet.rounds_until_balanced()

@@ -141,3 +141,24 @@ async def test_when_sqs_stops_only_the_connection_that_sends_garbage_stops_being
     assert await run
     assert len(queue.frames) == sent["garbage"]
     assert stream.trade_ids("ETH-USD") == list(range(1, sent["trades"] + 1))
+
+
+async def test_a_socket_that_is_not_read_is_not_settled_so_that_who_had_the_group_reads_on(
+    exchange: Any, stream: Any, tiny: Any
+) -> None:
+    async def script(connection: ServerConnection) -> None:
+        await exchange.say(connection, "T BTC-USD 1")
+        await exchange.listen(connection)
+
+    exchange.scripts = [script]
+    settings = tiny.settings_for(exchange.url)
+    task = IngestorTask(settings, put=stream.put, send=Queue().send, new_feed=lambda name: tiny.Feed())
+    run = asyncio.create_task(task.run())
+    connection = task.connections[0]
+    await tiny.eventually(lambda: connection.settled)
+    connection.pause("test")
+    assert not connection.settled
+    connection.resume("test")
+    assert connection.settled
+    task.stop()
+    assert await run
