@@ -167,11 +167,15 @@ class TradeSequence:
         """Take in a venue's word on its last trade id, said at ``time`` (exchange time, ns).
 
         Ids beyond ours become missing once a later heartbeat, :data:`HEARTBEAT_GRACE` or more after
-        the first that showed them, does not take them back.
+        the first that showed them, does not take them back. An id more than ``max_jump`` ahead is not
+        believed however often it is said: if it is real, trades beyond it come and confirm the jump.
         """
         if self.empty:
             return
-        if self.last_id < self.tail_id <= last_trade_id <= self.tail_id + max_jump and time >= self.tail_time:
+        if last_trade_id - self.last_id > max_jump:
+            self.tail_id, self.tail_time = 0, 0
+            return
+        if self.last_id < self.tail_id <= last_trade_id and time >= self.tail_time:
             if time - self.tail_time < HEARTBEAT_GRACE:
                 return
             self._open(self.last_id + 1, self.tail_id, "heartbeat", self.last_time, self.tail_time)

@@ -190,9 +190,9 @@ def test_a_heartbeat_that_moves_the_range_takes_the_confirmation_back():
     limit = 20
     _observe(sequence, 103)
     sequence.observe(126, good=True, max_jump=limit)  # too far ahead: waits
-    sequence.heartbeat(128, 0, max_jump=limit)
+    sequence.heartbeat(120, 0, max_jump=limit)
     sequence.observe(143, good=True, max_jump=limit)
-    sequence.heartbeat(130, SECOND, max_jump=limit)  # 104 to 128 are missing now
+    sequence.heartbeat(122, SECOND, max_jump=limit)  # 104 to 120 are missing now
     assert sequence.observe(126, good=True, max_jump=limit) is Verdict.NEW
     sequence.observe(154, good=True, max_jump=limit)
     assert sequence.observe(126, good=True, max_jump=limit) is Verdict.DUPLICATE
@@ -252,6 +252,18 @@ def test_a_heartbeat_that_takes_back_an_absurd_one_leaves_no_gap():
     for milliseconds in range(2_000, 9_000, 1_000):
         _heartbeat(sequence, 100, milliseconds)
     assert (sequence.last_id, sequence.missing_count) == (100, 0)
+
+
+def test_an_absurd_heartbeat_is_not_believed_however_often_it_is_said():
+    sequence = TradeSequence()
+    _observe(sequence, 100)
+    for milliseconds in range(1_000, 90_000, 1_000):
+        _heartbeat(sequence, 101 + MAX_JUMP, milliseconds)
+    assert (sequence.last_id, sequence.missing_count) == (100, 0)
+    _heartbeat(sequence, 100 + MAX_JUMP, 91_000)
+    _heartbeat(sequence, 100 + MAX_JUMP, 92_000)
+    assert (sequence.last_id, sequence.missing_count) == (100 + MAX_JUMP, MAX_JUMP)
+    assert _accounted(sequence)
 
 
 def test_a_heartbeat_before_any_trade_says_nothing():
