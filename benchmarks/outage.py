@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ import psycopg
 
 from local.accounting import quantiles
 from local.books import close_books
-from local.completion import complete
+from local.completion import complete, made_ids
 from local.stack import LocalPlatform, Source, fetch
+from tickwire.intervals import IntervalSet
 
 VENUE = "binance"
 WARM_SECONDS = 20
@@ -59,16 +61,13 @@ class Outage:
             with urlopen(Request(f"{self._stack.exchange_url}/control/faults", body, method="POST"), timeout=10):
                 pass
             self._wait(self._seconds)
-        most = 0
         with self._phase("filling"):
+            # What the venue's market has traded until now must be here, and nothing missing.
+            due = made_ids(fetch(f"{self._stack.exchange_url}/control/truth")) or {}
             began = time.monotonic()
-            while True:
-                missing = self._missing()
-                most = max(most, missing)
-                if most and not missing:
-                    break
+            while waits := self._waits(due):
                 if time.monotonic() - began > 3 * self._seconds + 120:
-                    raise RuntimeError(f"still {missing} ids missing after {time.monotonic() - began:.0f} s")
+                    raise RuntimeError(f"after {time.monotonic() - began:.0f} s: {waits}")
                 self._wait(1.0)
         filled = self._stats()
         with self._phase("after"):
@@ -103,10 +102,13 @@ class Outage:
             self._stack.check()
             time.sleep(min(1.0, max(0.0, until - time.monotonic())))
 
-    def _missing(self) -> int:
+    def _waits(self, due: Mapping[str, IntervalSet]) -> str:
+        """Say what is not here yet of the venue's ids; empty if all is."""
         with psycopg.connect(self._stack.postgres.url) as database:
-            row = database.execute("SELECT coalesce(sum(missing), 0)::bigint FROM progress").fetchone()
-        return int(row[0]) if row else 0
+            rows = database.execute("SELECT venue || ':' || symbol, last_id, missing FROM progress").fetchall()
+        behind = [key for key, last_id, _ in rows if max(last for _, last in due[key].ranges()) > last_id]
+        missing = sum(row[2] for row in rows)
+        return f"{missing} ids missing, {len(behind)} symbols behind" if missing or behind else ""
 
     def _stats(self) -> dict[str, Any]:
         return dict(fetch(f"{self._stack.backfiller_url}/stats")["venues"][VENUE])
