@@ -72,10 +72,6 @@ class GapWatch:
         """Give what is to be asked for, rising."""
         return [piece for piece in self._pieces if piece.due_at <= now]
 
-    def next_due(self) -> float:
-        """Give when something is due, ``inf`` if nothing will be."""
-        return min((piece.due_at for piece in self._pieces), default=math.inf)
-
     def taken(self, first: int, last: int) -> None:
         """Say that somebody asks for the due ids among ``first`` to ``last``."""
         self._change(first, last, lambda piece: replace(piece, due_at=math.inf))

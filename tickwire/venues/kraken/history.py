@@ -36,6 +36,10 @@ PAGE = 1000
 OVERLAP = 1_000
 """ns: REST and WebSocket times of one trade differ by less, and so do ``last`` and its row's time."""
 
+MAX_IDLE_PAGES = 3
+"""Pages in a row without a higher id, whatever time the venue says to go on from. In an honest history one is:
+it repeats the overlap, and what comes after it begins behind."""
+
 STEPS_BACK = (OVERLAP, 1_000_000, SECOND, 60 * SECOND, 3600 * SECOND, 86_400 * SECOND)
 """How long before the given time to look for a trade below the wanted ids, try by try; ns."""
 
@@ -139,6 +143,7 @@ class _KrakenFill(Fill):
         self._steps_back = iter(STEPS_BACK)
         self._anchored = False
         self._highest = -1
+        self._idle_pages = 0
         self._ask(after_time - next(self._steps_back))
 
     def _ask(self, since: int) -> HistoryRequest:
@@ -177,6 +182,9 @@ class _KrakenFill(Fill):
         if position is None or position <= self._since:
             return self._end(f"kraken's history ends at id {highest}")
         advanced, self._highest = highest > self._highest, highest
+        self._idle_pages = 0 if advanced else self._idle_pages + 1
+        if self._idle_pages >= MAX_IDLE_PAGES:
+            return self._end(f"kraken's history goes on in time, and not beyond id {highest}")
         if advanced and position - OVERLAP > self._since:
             return self._ask(position - OVERLAP)
         # Nothing new within the overlap: a page full of one moment, or the end.

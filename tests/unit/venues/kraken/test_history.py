@@ -277,3 +277,16 @@ def test_candle_that_kraken_has_not_committed_is_open_even_if_its_time_is_over()
     cursor = KrakenHistory().candles("BTC-USD", 60, start=start, end=start + 240 * SECOND)
     brought = cursor.feed(HistoryReply(OK, OHLC), start + 241 * SECOND)
     assert [candle.closed for candle in brought.candles] == [True, True, True, False]
+
+
+def test_a_history_that_gives_the_same_page_for_ever_ends_though_its_time_goes_on() -> None:
+    fill = KrakenHistory().fill("BTC-USD", 5, 9, after_time=10**18)
+    for page in range(1, 20):
+        if fill.request is None:
+            break
+        row = ["1", "1", 1000000000.5, "b", "m", "", 4]
+        body = {"error": [], "result": {"XXBTZUSD": [row], "last": str(10**18 + page)}}
+        fill.feed(HistoryReply(200, json.dumps(body).encode()), 1)
+    result = fill.result()
+    assert (result.unresolved, result.absent) == (((5, 9),), ())
+    assert "not beyond id 4" in result.reason
