@@ -149,10 +149,11 @@ def _show(table: "LetterTable", args: argparse.Namespace, fetch: _Bodies) -> int
 
 def _redrive(table: "LetterTable", args: argparse.Namespace, endpoints: "Endpoints") -> int:
     from tickwire.cli.letter_text import RedriveReport
-    from tickwire.cli.raw_stream import RawStream
+    from tickwire.cli.raw_stream import RawStream, check_partitions
     from tickwire.cli.redriving import BATCH, redrive_letters
 
     partitions = endpoints.require("partitions")
+    check_partitions(partitions, table.placed())
     put = None
     if not args.dry_run:
         stream = RawStream(

@@ -145,6 +145,11 @@ class LetterTable:
             yield letters
             after = (letters[-1].kind, letters[-1].key)
 
+    def placed(self) -> list[tuple[str, str, int]]:
+        """Give (venue, symbol, partition) of every symbol that the ledger beside the letters knows."""
+        with self._connection.transaction():
+            return self._connection.execute("SELECT venue, symbol, partition FROM ledger").fetchall()
+
     def now(self) -> datetime:
         """Give the database's time, by which ``last_seen`` is set too."""
         with self._connection.transaction():

@@ -1,7 +1,7 @@
 """Puts RAW records into trades-raw from the command line, as the ingestor does: by partition, until accepted."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,6 +10,7 @@ from ecs_tasks.ingestor.payloads import encode_within
 from lambdas.delivery.output import OutputStream
 from tickwire.cli.output import CommandError
 from tickwire.envelope import MAX_RECORD_BYTES, encode
+from tickwire.partitions import partition_of
 from tickwire.records import Record
 
 STAGE = "command"
@@ -17,6 +18,27 @@ STAGE = "command"
 
 _ROOM = 1024
 """Bytes kept free of a record's limit, for its key and its hop."""
+
+
+def check_partitions(partitions: int, placed: Iterable[tuple[str, str, int]]) -> None:
+    """Refuse a number of partitions that is not the platform's.
+
+    A symbol sent to another partition would begin there anew, and each of its trades would count twice.
+
+    Parameters
+    ----------
+    placed : (venue, symbol, partition) of what the platform's ledger knows
+
+    Raises
+    ------
+    CommandError
+    """
+    for venue, symbol, partition in placed:
+        if (reckoned := partition_of(venue, symbol, partitions)) != partition:
+            raise CommandError(
+                f"TICKWIRE_PARTITIONS={partitions} is not this platform's number: {venue}:{symbol} would go to"
+                f" partition {reckoned}, and is in {partition}; nothing was sent"
+            )
 
 
 class RawStream:

@@ -13,12 +13,12 @@ from tickwire.cli.dead_letters import _since
 from tickwire.cli.letter_table import StoredLetter, state
 from tickwire.cli.letter_text import RedriveReport, print_letter, print_letters, print_letters_json
 from tickwire.cli.output import CommandError
-from tickwire.cli.raw_stream import RawStream
+from tickwire.cli.raw_stream import RawStream, check_partitions
 from tickwire.cli.redriving import Tried, redrive_letters
 from tickwire.columns import Side, TradeRows
 from tickwire.dead_letter import UnreadableBody
 from tickwire.envelope import MAX_RECORD_BYTES, decode
-from tickwire.partitions import explicit_hash_key
+from tickwire.partitions import explicit_hash_key, partition_of
 from tickwire.records import Header, Record, RecordKind
 from tickwire.symbols import Instrument
 
@@ -261,3 +261,15 @@ def test_a_stream_that_stays_full_or_forbids_is_an_error():
     kinesis.refuse = [ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "PutRecords")]
     with pytest.raises(CommandError, match=r"raw cannot be written to: .*AccessDenied"):
         RawStream(kinesis, stream="raw", partitions=4).put([raw(1, 1)])
+
+
+def test_a_wrong_number_of_partitions_sends_nothing():
+    placed = [
+        ("binance", symbol, partition_of("binance", symbol, 16)) for symbol in ("BTC-USDT", "ETH-USDT", "SOL-USDT")
+    ]
+    check_partitions(16, placed)
+    check_partitions(16, [])
+    with pytest.raises(
+        CommandError, match=r"TICKWIRE_PARTITIONS=64 is not this platform's number: binance:.*nothing was sent"
+    ):
+        check_partitions(64, placed)
