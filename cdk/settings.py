@@ -60,7 +60,7 @@ class FeedSettings:
 class DatabaseSettings:
     """Aurora PostgreSQL Serverless v2: its bounds in Aurora capacity units (2 GiB each) and readers.
 
-    The minimum stays above 0, since RDS Proxy keeps a paused cluster awake or refuses it.
+    The minimum stays above 0: a cluster that pauses takes many seconds to wake, and the writers wait.
     """
 
     min_capacity: float

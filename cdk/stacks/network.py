@@ -17,7 +17,7 @@ _ENDPOINTS = {
 
 
 class NetworkStack(Stack):
-    """One VPC without NAT: nothing in it but the ingestor opens a connection to the internet."""
+    """One VPC without NAT: nothing in it but the tasks opens a connection to the internet."""
 
     def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, **stack: Any) -> None:
         super().__init__(scope, id_, **stack)

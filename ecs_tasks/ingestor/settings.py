@@ -96,7 +96,7 @@ class IngestorSettings(BaseSettings):
     put_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     """PutRecords calls under way at once."""
     drain_seconds: Annotated[float, Field(gt=0)] = 25.0
-    """How long SIGTERM waits for what is held to be accepted; ECS kills the task after 30 s."""
+    """How long SIGTERM waits for what is held to be accepted; ECS kills a task after 30 s unless told otherwise."""
     coordination_table: Annotated[str, Field(min_length=1)] | None = None
     """DynamoDB table by which tasks share the feeds as groups; without it this task holds them all."""
     holders: Annotated[int, Field(ge=1, le=2)] = 1
