@@ -14,6 +14,7 @@ from local.valkey import LocalValkey
 from tickwire.cli import audit_checks, audit_missing, audit_run
 from tickwire.cli.main import main
 from tickwire.columns import TradeFlag
+from tickwire.partitions import partition_of
 from tickwire.records import Finding, FindingKind
 
 from .audited import BTC, NOON, Exchange, Platform, Pump, time_of, trades
@@ -333,6 +334,19 @@ def test_repair_that_cannot_succeed_says_what_is_left(platform, audit):
     assert report["repair"]["stored"] == 1
     assert [f[:2] for f in findings(report)] == [("missing", [[1_010, 1_010]])]
     assert report["findings"][0]["cause"].startswith("reopened, noticed ")
+
+
+def test_repair_with_a_wrong_number_of_partitions_sends_nothing(platform, audit):
+    platform.exchange.ids = list(range(1_000, 1_020))
+    platform.receive(trades(range(1_000, 1_010)))
+    platform.write_all()
+    (symbol,) = audit("--no-exchange")[1]["symbols"]
+    wrong = next(n for n in range(1, 100) if partition_of(symbol["venue"], symbol["symbol"], n) != symbol["partition"])
+    platform.tell(partitions=wrong)
+    code, message = audit("--repair")
+    assert code == 1
+    assert f"TICKWIRE_PARTITIONS={wrong} is not this platform's number" in message
+    assert platform.raw_records(None)[0] == []
 
 
 def test_one_venue_or_symbol_can_be_chosen_and_an_unknown_one_is_refused(platform, audit):

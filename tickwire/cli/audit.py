@@ -80,6 +80,7 @@ def main(args: argparse.Namespace) -> int:
     from tickwire.cli.audit_run import Audit, Options, Places
     from tickwire.cli.audit_state import StateReader
     from tickwire.cli.audit_text import report_lines
+    from tickwire.cli.raw_stream import check_partitions
 
     skipped: dict[str, str] = {}
     if endpoints.state_url is None:
@@ -101,6 +102,8 @@ def main(args: argparse.Namespace) -> int:
         try:
             report = audit.run(ask_missing_ids=stream is None)
             if stream is not None and not report.complete:
+                placed = [(one.venue, one.symbol, one.partition) for one in report.symbols]
+                check_partitions(endpoints.require("partitions"), placed)
                 report = audit.repair(stream)
         finally:
             line.clear()
