@@ -43,9 +43,20 @@ class PageDelivery:
             self._sent(market, IntervalSet((i, i) for i in trades.trade_id.tolist()))
         absent = [(part, one.evidence) for one in page.absent for part in wanted.within(one.first, one.last)]
         if absent:
-            market.stats.absent += await self._find(market, FindingKind.ABSENT, absent)
+            await self._absent(market, absent)
         if page.rejects:
             await self._reject(market, job, page, wanted)
+
+    async def _absent(self, market: Market, absent: list[tuple[tuple[int, int], str]]) -> None:
+        """Send what a second look did not find either; ask for the rest again."""
+        now = time.monotonic()
+        looks = market.second_look
+        confirmed, again = looks.take([part for part, _ in absent], now)
+        market.watch.failed(again, again_at=now + looks.seconds)
+        both = IntervalSet(confirmed)
+        found = [(part, evidence) for span, evidence in absent for part in both.within(*span)]
+        if found:
+            market.stats.absent += await self._find(market, FindingKind.ABSENT, found)
 
     async def _reject(self, market: Market, job: FillJob, page: HistoryPage, wanted: IntervalSet) -> None:
         """Send rows that cannot be read to the dead letters, and then say which ids are known only from there."""

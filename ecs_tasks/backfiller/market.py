@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ecs_tasks.backfiller.states import SymbolSight
 from ecs_tasks.backfiller.stats import SymbolStats
 from tickwire.backfill.plan import backoff_seconds, choose, cluster, start_time
+from tickwire.backfill.second_look import SecondLook
 from tickwire.backfill.tail import TailWatch
 from tickwire.backfill.watch import GapWatch
 from tickwire.errors import UnknownSymbol
@@ -39,12 +40,14 @@ class Market:
         tail_check_seconds: float,
         retry_seconds: float,
         max_retry_seconds: float,
+        second_look_seconds: float,
     ) -> None:
         self.symbol = symbol
         self.history = history
         self.stats = stats
         self.watch = GapWatch(grace_seconds=grace_seconds)
         self.tail = TailWatch(check_seconds=tail_check_seconds)
+        self.second_look = SecondLook(seconds=second_look_seconds)
         self.missing = IntervalSet()
         self._sight = SymbolSight(IntervalSet(), (), -1, 0)
         self._retry = retry_seconds, max_retry_seconds
@@ -54,6 +57,7 @@ class Market:
         """Take in what the validator says."""
         self._sight = sight
         self.missing = sight.missing
+        self.second_look.keep(sight.missing)
         self.tail.observe(sight.last_id, now)
         sent = [piece for piece in self.watch.observe(sight.missing, now) if piece.published]
         if sent:

@@ -91,6 +91,7 @@ class Roster:
             tail_check_seconds=settings.tail_check_seconds,
             retry_seconds=settings.retry_seconds,
             max_retry_seconds=settings.max_retry_seconds,
+            second_look_seconds=settings.second_look_seconds,
         )
         key = venue.history.budget_key(symbol)
         if key not in self._lanes:

@@ -74,6 +74,8 @@ class BackfillerSettings(BaseSettings):
     """Shortest backoff for ids that the history did not give."""
     max_retry_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     """Longest backoff."""
+    second_look_seconds: Annotated[float, Field(ge=0, le=3600)] = 5.0
+    """How long after a page that lacks ids another one must lack them too, before they are absent; 0: one is enough."""
     tail_check_seconds: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     """A symbol without a new trade for this long is looked up at the venue."""
     max_trades_per_second: Annotated[int, Field(ge=1, le=10_000_000)] = 20_000

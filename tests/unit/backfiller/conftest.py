@@ -80,7 +80,12 @@ class Bench:
         self.lane = Lane(
             "binance", self.venue, outlet=self.outlet, settle_seconds=settings.pop("settle", 100.0), pause=self.pause
         )
-        self._settings = {"grace_seconds": 0.0, "tail_check_seconds": 1e9, "retry_seconds": 1e9} | settings
+        self._settings = {
+            "grace_seconds": 0.0,
+            "tail_check_seconds": 1e9,
+            "retry_seconds": 1e9,
+            "second_look_seconds": 0.0,
+        } | settings
         self.running: asyncio.Task[None] | None = None
 
     def missing(self, *ranges: tuple[int, int], symbol: str = SYMBOL, last_id: int = 1000) -> Market:

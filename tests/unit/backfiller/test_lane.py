@@ -37,6 +37,19 @@ async def test_only_missing_ids_are_sent_on_and_absence_after_the_trades_of_its_
     assert (stats.trades, stats.absent, stats.requests) == (2, 2, 1)
 
 
+async def test_what_a_page_lacks_is_absent_only_when_a_second_one_lacks_it_too(new_bench: Any) -> None:
+    bench = new_bench(second_look_seconds=0.05)
+    bench.rest.has(9, 10, 16)
+    bench.missing((11, 15))
+    await bench.until(lambda: len(bench.rest.requests) == 1)
+    bench.rest.has(13)  # the machine that lagged has caught up
+    await bench.until(lambda: len(bench.accepted) == 2)
+    trades, absent = bench.accepted
+    assert ids(trades) == [13]
+    assert findings(absent) == [(FindingKind.ABSENT, 11, 12), (FindingKind.ABSENT, 14, 15)]
+    assert len(bench.rest.requests) == 2
+
+
 async def test_an_unreadable_row_is_a_dead_letter_before_its_id_is_told_to_be_one(new_bench: Any) -> None:
     bench = new_bench()
     bench.rest.has(9, 10, 11, 12)
