@@ -20,8 +20,9 @@ from tickwire.records import Header, Heartbeat, Record, RecordKind
 from tickwire.symbols import Instrument
 from tickwire.venues.feed import ParsedFrames
 
-MAX_ROWS = 16_384
-"""Trades in one record: 48 bytes each unpacked, so that even incompressible ones stay below 1 MiB."""
+MAX_ROWS = 8_192
+"""Trades in one record: 48 bytes each unpacked, so that even incompressible ones stay well below 1 MiB, as
+must what later stages say of each of them: its bar, and the range of ids that it opens."""
 
 
 class Seen(NamedTuple):

@@ -11,7 +11,8 @@ from tickwire.records import Record
 def encode_within(record: Record, limit: int, encode: Callable[[Record], bytes]) -> list[tuple[bytes, Record]]:
     """Encode a record into as many payloads, in order, as keep each within ``limit`` bytes.
 
-    Heartbeats go with the last one, after every trade that they might name.
+    Heartbeats go with the last one, after every trade that they might name. Records with findings or
+    bars are not split: their writers put a bounded number of these alone in a record.
 
     Raises
     ------
@@ -29,6 +30,8 @@ def encode_within(record: Record, limit: int, encode: Callable[[Record], bytes])
 
 def _halves(record: Record) -> tuple[Record, Record] | None:
     trades, quotes = record.trades, record.quotes
+    if record.findings or record.bars:
+        return None
     if len(trades) < 2 and len(quotes) < 2 and len(record.heartbeats) < 2 and len(record.notices) < 2:
         return None
     t, q, h, n = (len(x) // 2 for x in (trades, quotes, record.heartbeats, record.notices))

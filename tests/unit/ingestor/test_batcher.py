@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecs_tasks.ingestor.batcher import Batcher
+from ecs_tasks.ingestor.batcher import MAX_ROWS, Batcher
 from ecs_tasks.ingestor.notices import NoticeBoard
 from ecs_tasks.ingestor.payloads import encode_within
 from tickwire.columns import Side
 from tickwire.envelope import decode, encode
 from tickwire.partitions import partition_of
-from tickwire.records import Heartbeat, Record
+from tickwire.records import Finding, FindingKind, Header, Heartbeat, Record, RecordKind
 from tickwire.symbols import instrument
 from tickwire.venues.feed import ParsedFrames
 
@@ -51,7 +51,7 @@ def parsed_with(*, trades: Rows = (), quotes: Rows = (), beats: Rows = ()) -> Pa
     return parsed
 
 
-def new_batcher(*, partitions: int = 1, max_rows: int = 16_384) -> Batcher:
+def new_batcher(*, partitions: int = 1, max_rows: int = MAX_ROWS) -> Batcher:
     return Batcher(partitions=partitions, notices=NoticeBoard(partitions=partitions), max_rows=max_rows)
 
 
@@ -141,7 +141,7 @@ def test_incompressible_rows_at_the_row_limit_fit_one_mebibyte() -> None:
 
     draw = random.Random(7)
     parsed = ParsedFrames(frames=1)
-    for _ in range(16_384):
+    for _ in range(MAX_ROWS):
         parsed.trades.append(
             instrument("v", "BTC-USD"),
             trade_id=draw.getrandbits(63),
@@ -155,7 +155,7 @@ def test_incompressible_rows_at_the_row_limit_fit_one_mebibyte() -> None:
     batcher.add(parsed)
     record = batcher.take(0, now=0, created=1)
     assert record is not None
-    assert len(record.trades) == 16_384
+    assert len(record.trades) == MAX_ROWS
     assert len(encode(record)) <= 1024 * 1024
 
 
@@ -229,3 +229,12 @@ def test_the_header_names_kind_partition_and_the_hop() -> None:
     assert (header.kind, header.partition, header.counter, header.source) == ("raw", partition, 0, "0")
     assert header.created == 1234
     assert header.hops == (("ingestor", 1234),)
+
+
+def test_a_record_with_findings_is_never_split_and_so_none_is_lost() -> None:
+    findings = tuple(Finding("v", "BTC-USD", k, k, FindingKind.ABSENT, "x" * 100, 1) for k in range(1, 50))
+    record = Record(header=Header(RecordKind.RAW, 0), findings=findings)
+    ((data, _),) = encode_within(record, 1024 * 1024, encode)
+    assert decode(data).findings == findings
+    with pytest.raises(ValueError, match="cannot be split"):
+        encode_within(record, 1_000, encode)
