@@ -79,7 +79,8 @@ class Outage:
             "missed_trades": sum(s["trades"] for s in symbols),
             "seconds_to_fill": round(seconds, 1),
             "requests": requests,
-            "requests_a_minute": round(requests / seconds * 60),
+            # Requests begin while the stream is still down: a look at the newest trades shows what is missing.
+            "requests_a_minute": round(requests / (self.phases[1].seconds + seconds) * 60),
             "rate_limit_replies": filled["rate_limited"] + sum(s["rate_limited"] for s in symbols),
             "phases": [
                 {"name": p.name, "seconds": round(p.seconds, 1), "latency_ms": p.latency_ms, "samples": p.samples}
