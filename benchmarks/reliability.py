@@ -58,8 +58,8 @@ def _outage(figures: dict[str, Any]) -> str:
     lines = [
         (
             f"Binance's stream was cut for {phases['outage']['seconds']:,.0f} s while its market traded on:"
-            f" {figures['missed_trades']:,} trades missed. The backfiller saw by its looks at the newest trades that they"
-            " were missing, and fetched them while the stream was still down; all were there"
+            f" {figures['missed_trades']:,} trades missed. By its looks at the newest trades the backfiller saw that"
+            " they were missing, and fetched them while the stream was still down; all were there"
             f" {figures['seconds_to_fill']:,.0f} s after it was back. It asked {figures['requests_a_minute']:,} times a"
             f" minute ({limit}; replies that told to slow down: {figures['rate_limit_replies']})."
         ),
