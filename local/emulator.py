@@ -152,7 +152,7 @@ class Emulator:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:]) or "(it logged nothing)"
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "ministack"]
+        return [sys.executable, "-m", "local.emulator_process"]
 
     def _settings(self, folder: Path) -> dict[str, str]:
         """Give what the process finds in its environment; all that it stores belongs below ``folder``."""
