@@ -167,7 +167,7 @@ def test_a_replay_ends_when_the_recordings_do_and_stores_all_of_them(
     [
         ("-m ecs_tasks.ingestor", "the ingestor ended with status -9"),
         ("-m local.exchange", "the exchange ended with status -9"),
-        ("-m ministack", "the emulator ended with status -9"),
+        ("-m local.emulator_process", "the emulator ended with status -9"),
         ("valkey-server 127.0.0.1", "Valkey ended with status -9"),
         ("bin/postgres -D", "PostgreSQL has ended"),
     ],
@@ -194,7 +194,7 @@ def test_a_signal_while_it_starts_stops_what_was_started(
 ) -> None:
     process = start(run_folder, "--port", "0", environment={"TMPDIR": str(tmp_path)})
     wait_until(
-        lambda: any(p.parent == process.pid and "ministack" in p.command for p in processes()),
+        lambda: any(p.parent == process.pid and "local.emulator_process" in p.command for p in processes()),
         seconds=START_SECONDS,
         what="the emulator is being started",
     )
