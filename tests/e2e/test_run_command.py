@@ -166,12 +166,13 @@ def test_a_replay_ends_when_the_recordings_do_and_stores_all_of_them(
     ("command", "words"),
     [
         ("-m ecs_tasks.ingestor", "the ingestor ended with status -9"),
+        ("-m ecs_tasks.backfiller", "the backfiller ended with status -9"),
         ("-m local.exchange", "the exchange ended with status -9"),
         ("-m local.emulator_process", "the emulator ended with status -9"),
         ("valkey-server 127.0.0.1", "Valkey ended with status -9"),
         ("bin/postgres -D", "PostgreSQL has ended"),
     ],
-    ids=["ingestor", "exchange", "emulator", "valkey", "postgres"],
+    ids=["ingestor", "backfiller", "exchange", "emulator", "valkey", "postgres"],
 )
 def test_a_run_of_which_a_part_dies_says_which_and_stops_the_rest(
     run_folder: Path, tmp_path: Path, command: str, words: str
