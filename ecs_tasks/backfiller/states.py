@@ -5,7 +5,7 @@ from typing import Any
 
 from tickwire.errors import UnreadableState
 from tickwire.intervals import IntervalSet
-from tickwire.validation.sequence import Span
+from tickwire.validation.spans import Span
 from tickwire.validation.state import load_state
 
 _KEY = "tickwire:state:{{validator:{}}}"

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 
 from tickwire.backfill.watch import Piece
-from tickwire.validation.sequence import Span
+from tickwire.validation.spans import Span
 
 PAGE_ROWS = 1000
 """Trades a page, at all venues so far."""

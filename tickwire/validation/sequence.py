@@ -18,12 +18,12 @@ of them was accepted. So de-duplication is exact, and a symbol without trouble c
   the ones before it are known from quarantine, everything between is missing.
 """
 
-from bisect import bisect_right, insort
+from bisect import insort
 from dataclasses import dataclass, field
 from enum import IntEnum
-from itertools import islice
 
 from tickwire.intervals import IntervalSet
+from tickwire.validation.spans import Span, join_spans, span_within, time_before
 
 WINDOW = 65_536
 CONFIRMATIONS = 3
@@ -60,21 +60,6 @@ class Changes:
 
     def __bool__(self) -> bool:
         return bool(self.opened or self.quarantined or self.absent)
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Ids ``first`` to ``last`` that became missing together, some of which still are.
-
-    ``after_time`` and ``before_time`` are the exchange times (ns UTC, 0 unknown) between which they
-    must lie.
-    """
-
-    first: int
-    last: int
-    cause: str
-    after_time: int
-    before_time: int
 
 
 @dataclass(slots=True)
@@ -227,11 +212,7 @@ class TradeSequence:
 
     def time_before(self, trade_id: int) -> int | None:
         """Give the exchange time (ns) of a trade before a missing id, if that is known."""
-        index = bisect_right(self.spans, trade_id, key=lambda span: span.first) - 1
-        for span in reversed(self.spans[: index + 1]):
-            if span.after_time:
-                return span.after_time
-        return None
+        return time_before(self.spans, trade_id)
 
     def take_gaps(self, limit: int) -> list[Span]:
         """Give what became missing since it was last taken and still is, at most ``limit`` ranges.
@@ -243,7 +224,7 @@ class TradeSequence:
             still = [part for span in opened.ranges() for part in self.missing.within(*span)]
             room = max(0, limit - len(taken))
             self.unreported[cause] = IntervalSet(still[room:])
-            taken += [self._span_of(first, last, cause) for first, last in still[:room]]
+            taken += [span_within(self.spans, first, last, cause) for first, last in still[:room]]
         return taken
 
     def take_changes(self) -> Changes:
@@ -260,7 +241,7 @@ class TradeSequence:
         if self.spans:
             spans = [span for span in self.spans if self.missing.within(span.first, span.last)]
             surplus = len(spans) - MAX_SPANS
-            self.spans = [_join(spans[: surplus + 1]), *spans[surplus + 1 :]] if surplus > 0 else spans
+            self.spans = [join_spans(spans[: surplus + 1]), *spans[surplus + 1 :]] if surplus > 0 else spans
 
     def _place(self, trade_id: int, *, good: bool, max_jump: int, time: int, confirms: bool) -> Verdict:
         last = self.last_id
@@ -326,26 +307,9 @@ class TradeSequence:
                 ids.remove(first, last)
         insort(self.spans, Span(first, last, cause, after_time, before_time), key=lambda span: span.first)
 
-    def _span_of(self, first: int, last: int, cause: str) -> Span:
-        """Give ``first`` to ``last`` with the times of the spans that they lie in."""
-        index = max(0, bisect_right(self.spans, first, key=lambda span: span.first) - 1)
-        within = []
-        for span in islice(self.spans, index, None):
-            if span.first > last:
-                break
-            if span.last >= first:
-                within.append(span)
-        after = within[0].after_time if within else 0
-        return Span(first, last, cause, after, max((span.before_time for span in within), default=0))
-
     def _forget(self, ids: IntervalSet, bound: int) -> int:
         surplus = ids.ranges_below(bound) - MAX_OLD_RANGES if ids.range_count() > MAX_OLD_RANGES else 0
         if surplus <= 0:
             return 0
         self.forgotten_until = max(self.forgotten_until, ids.oldest(surplus)[-1][1])
         return ids.remove_oldest(surplus)
-
-
-def _join(spans: list[Span]) -> Span:
-    last, before_time = max(span.last for span in spans), max(span.before_time for span in spans)
-    return Span(spans[0].first, last, spans[0].cause, spans[0].after_time, before_time)

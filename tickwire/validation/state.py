@@ -15,7 +15,8 @@ import msgspec
 from tickwire.errors import UnreadableState
 from tickwire.intervals import IntervalSet
 from tickwire.validation.price_band import PriceBand
-from tickwire.validation.sequence import CAUSES, Span, TradeSequence
+from tickwire.validation.sequence import CAUSES, TradeSequence
+from tickwire.validation.spans import Span
 
 _VERSION = 2
 _DEFLATE_FROM = 256

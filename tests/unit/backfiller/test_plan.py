@@ -7,7 +7,7 @@ from tickwire.backfill.plan import HOUR, backoff_seconds, choose, cluster, pages
 from tickwire.backfill.tail import CONFIRM_SECONDS, TailWatch
 from tickwire.backfill.turns import Turns
 from tickwire.backfill.watch import Piece
-from tickwire.validation.sequence import Span
+from tickwire.validation.spans import Span
 
 SECOND = 10**9
 

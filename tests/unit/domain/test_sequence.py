@@ -8,10 +8,10 @@ from tickwire.validation.sequence import (
     MAX_OLD_RANGES,
     MAX_SPANS,
     WINDOW,
-    Span,
     TradeSequence,
     Verdict,
 )
+from tickwire.validation.spans import Span
 
 MAX_JUMP = 1_000_000
 SECOND = 1_000_000_000
