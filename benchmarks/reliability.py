@@ -74,6 +74,11 @@ def _outage(figures: dict[str, Any]) -> str:
     lines += [
         "",
         (
+            "The latency after it, when nothing is filled any more, is that of filling: on one machine the emulated"
+            " cloud slows down with what it has stored, and filling adds little to that."
+        ),
+        "",
+        (
             f"In the end: {trades['made']:,} trades of the exchange, {trades['stored']:,} stored, {trades['missing']}"
             f" missing, {trades['stored_twice']} stored twice, {trades['unaccounted']} unaccounted."
         ),
