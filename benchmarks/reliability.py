@@ -74,8 +74,8 @@ def _outage(figures: dict[str, Any]) -> str:
     lines += [
         "",
         (
-            "The latency after it, when nothing is filled any more, is that of filling: on one machine the emulated"
-            " cloud slows down with what it has stored, and filling adds little to that."
+            "After it, when nothing is filled any more, the latency is that of filling: a local run slows down with its"
+            " length, whether or not it fills (docs/limits.md)."
         ),
         "",
         (
