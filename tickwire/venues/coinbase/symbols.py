@@ -2,25 +2,12 @@
 
 from functools import lru_cache
 
-from tickwire.errors import UnknownSymbol
-from tickwire.symbols import Instrument, canonical_symbol, instrument
-from tickwire.venues.feed import RejectReason
-from tickwire.venues.frames import UnreadableFrame, shown
+from tickwire.symbols import Instrument
+from tickwire.venues.dashed_symbols import native_symbol, spot_instrument
+
+__all__ = ["VENUE", "instrument_of", "native_symbol"]
 
 VENUE = "coinbase"
-
-
-def native_symbol(symbol: str) -> str:
-    """Give ``BTC-USD`` for ``BTC-USD``.
-
-    Raises
-    ------
-    UnknownSymbol
-        If it is not a canonical symbol.
-    """
-    if canonical_symbol(symbol) != symbol:
-        raise UnknownSymbol(f"not a canonical symbol: {symbol[:40]!r}")
-    return symbol
 
 
 @lru_cache(maxsize=16384)
@@ -32,10 +19,4 @@ def instrument_of(product_id: str) -> Instrument:
     UnreadableFrame
         UNKNOWN_SYMBOL.
     """
-    try:
-        found = instrument(VENUE, product_id)
-    except UnknownSymbol as error:
-        raise UnreadableFrame(RejectReason.UNKNOWN_SYMBOL, f"product_id={shown(product_id)}: {error}") from error
-    if found.symbol != product_id:
-        raise UnreadableFrame(RejectReason.UNKNOWN_SYMBOL, f"product_id={shown(product_id)} is no spot product")
-    return found
+    return spot_instrument(VENUE, product_id, field="product_id", noun="product")
