@@ -12,11 +12,12 @@ from tickwire.columns import Side
 from tickwire.symbols import Instrument, instrument
 from tickwire.venues.binance.symbols import native_symbol
 from tickwire.venues.candles import SECOND, Candle, CandleCursor, read_decimal
-from tickwire.venues.fill import Fill, HistoryTrade, Span, TradeId, decode_row
+from tickwire.venues.fill import Fill, HistoryTrade, TradeId, decode_row
 from tickwire.venues.frames import DECODE_FAILURES, Int64, read_epoch, read_fixed, shown
 from tickwire.venues.history import History
 from tickwire.venues.history_http import HistoryReply, HistoryRequest, UnreadableReply, require_ok
 from tickwire.venues.newest import ROWS, NewestTrades
+from tickwire.venues.paged_fill import RisingFill
 from tickwire.venues.rate_budget import RateRules
 
 PAGE = 1000
@@ -115,22 +116,17 @@ class BinanceUsHistory(BinanceHistory):
     rate = RateRules(burst=180, per_second=15, window_weight=1080)
 
 
-class _BinanceFill(Fill):
+class _BinanceFill(RisingFill):
     """Rising ids: ``fromId`` is inclusive, so each page starts with the last trade of the one before."""
 
     def __init__(self, native: str, instrument: Instrument, first: int, last: int) -> None:
-        super().__init__(instrument, first, last)
         self._native = native
-        self._steps_down = iter(STEPS_DOWN)
-        self._anchored = False
-        self._ask(max(first - next(self._steps_down), 0))
+        super().__init__(instrument, first, last, steps=STEPS_DOWN)
 
-    def _ask(self, from_id: int) -> HistoryRequest:
-        self._from = from_id
+    def _page_from(self, from_id: int) -> HistoryRequest:
         limit = min(self.last - from_id + 1, PAGE)
         query = (("symbol", self._native), ("fromId", str(from_id)), ("limit", str(max(limit, 2))))
-        self.request = HistoryRequest("/api/v3/historicalTrades", query, weight=TRADES_WEIGHT)
-        return self.request
+        return HistoryRequest("/api/v3/historicalTrades", query, weight=TRADES_WEIGHT)
 
     def _decode(self, reply: HistoryReply, receive_time: int) -> tuple[Sequence[msgspec.Raw], int | None]:
         return _rows(reply, receive_time), None
@@ -147,21 +143,6 @@ class _BinanceFill(Fill):
 
     def _name_row(self, raw: msgspec.Raw) -> int:
         return _id(raw)
-
-    def _next(self, span: Span) -> HistoryRequest | None:
-        if not span.ids:
-            return self._end(f"{self.instrument.venue} has no trade from id {self._from} on")
-        lowest, highest = span.ids[0], span.ids[-1]
-        if not self._anchored and lowest > self.first and self._from > 0:
-            step = next(self._steps_down, None)
-            if step is not None:
-                return self._ask(max(self.first - step, 0))
-        self._anchored = True
-        if highest >= self.last:
-            return self._end("the venue's rows do not span them in one readable page")
-        if highest <= self._from:
-            return self._end(f"{self.instrument.venue}'s history ends at id {highest}")
-        return self._ask(highest)
 
 
 class _Klines(CandleCursor):

@@ -13,11 +13,12 @@ from tickwire.timestamps import format_rfc3339
 from tickwire.venues.candles import SECOND, Candle, CandleCursor, read_decimal
 from tickwire.venues.coinbase.messages import AGGRESSOR
 from tickwire.venues.coinbase.symbols import VENUE, native_symbol
-from tickwire.venues.fill import MAX_ID, Fill, HistoryTrade, Span, TradeId, decode_row
+from tickwire.venues.fill import Fill, HistoryTrade, TradeId, decode_row
 from tickwire.venues.frames import DECODE_FAILURES, Int64, read_epoch, read_fixed, read_time, shown
 from tickwire.venues.history import History
 from tickwire.venues.history_http import HistoryReply, HistoryRequest, UnreadableReply, require_ok
 from tickwire.venues.newest import ROWS, NewestTrades
+from tickwire.venues.paged_fill import FallingFill
 from tickwire.venues.rate_budget import RateRules
 
 PAGE = 1000
@@ -81,24 +82,17 @@ class CoinbaseHistory(History):
         return NewestTrades(request, _rows, _id)
 
 
-class _CoinbaseFill(Fill):
+class _CoinbaseFill(FallingFill):
     """Falling ids: ``after`` gives the trades below it, so each page starts with the last of the one before."""
 
-    newest_first = True
-
     def __init__(self, product_id: str, instrument: Instrument, first: int, last: int) -> None:
-        super().__init__(instrument, first, last)
         self._path = f"/products/{product_id}/trades"
-        self._steps_up = iter(STEPS_UP)
-        self._anchored = False
-        self._ask(last + next(self._steps_up) + 1)
+        super().__init__(instrument, first, last, steps=STEPS_UP)
 
-    def _ask(self, after: int) -> HistoryRequest:
-        self._after = min(after, MAX_ID)
+    def _page_below(self, after: int) -> HistoryRequest:
         # One more than the ids wanted, for the trade below the lowest of them.
-        limit = min(self._after - self.first + 1, PAGE)
-        self.request = HistoryRequest(self._path, (("limit", str(limit)), ("after", str(self._after))))
-        return self.request
+        limit = min(after - self.first + 1, PAGE)
+        return HistoryRequest(self._path, (("limit", str(limit)), ("after", str(after))))
 
     def _decode(self, reply: HistoryReply, receive_time: int) -> tuple[Sequence[msgspec.Raw], int | None]:
         return _rows(reply, receive_time), None
@@ -115,21 +109,6 @@ class _CoinbaseFill(Fill):
 
     def _name_row(self, raw: msgspec.Raw) -> int:
         return _id(raw)
-
-    def _next(self, span: Span) -> HistoryRequest | None:
-        if not self._anchored and (not span.ids or span.ids[-1] < self.last):
-            step = next(self._steps_up, None)
-            if step is not None:
-                return self._ask(self.last + step + 1)
-        self._anchored = True
-        if not span.ids:
-            return self._end(f"coinbase has no trade below id {self._after}")
-        lowest = span.ids[0]
-        if lowest <= self.first:
-            return self._end(f"the history ended at id {span.ids[-1]}, or a row of the page cannot be read")
-        if lowest + 1 >= self._after:
-            return self._end(f"coinbase's history begins at id {lowest}")
-        return self._ask(lowest + 1)
 
 
 class _Candles(CandleCursor):

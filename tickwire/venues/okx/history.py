@@ -11,7 +11,7 @@ import msgspec
 from tickwire.columns import Side
 from tickwire.symbols import Instrument, instrument
 from tickwire.venues.candles import SECOND, Candle, CandleCursor, read_decimal
-from tickwire.venues.fill import MAX_ID, Fill, HistoryTrade, Span, decode_row
+from tickwire.venues.fill import Fill, HistoryTrade, decode_row
 from tickwire.venues.frames import DECODE_FAILURES, UnreadableFrame, read_epoch, read_fixed, shown
 from tickwire.venues.history import History
 from tickwire.venues.history_http import (
@@ -26,6 +26,7 @@ from tickwire.venues.history_http import (
 from tickwire.venues.newest import ROWS, NewestTrades
 from tickwire.venues.okx.parse import SIDES, TradeRow, read_digits
 from tickwire.venues.okx.symbols import VENUE, native_symbol
+from tickwire.venues.paged_fill import FallingFill
 from tickwire.venues.rate_budget import RateRules
 
 PAGE = 100
@@ -108,25 +109,18 @@ class OkxHistory(History):
         return NewestTrades(HistoryRequest("/api/v5/market/history-trades", query), _rows, _id)
 
 
-class _OkxFill(Fill):
+class _OkxFill(FallingFill):
     """Falling ids: ``after`` gives the trades below it, so each page starts with the last of the one before."""
 
-    newest_first = True
-
     def __init__(self, native: str, instrument: Instrument, first: int, last: int) -> None:
-        super().__init__(instrument, first, last)
         self._native = native
-        self._steps_up = iter(STEPS_UP)
-        self._anchored = False
-        self._ask(last + next(self._steps_up) + 1)
+        super().__init__(instrument, first, last, steps=STEPS_UP)
 
-    def _ask(self, after: int) -> HistoryRequest:
-        self._after = min(after, MAX_ID)
+    def _page_below(self, after: int) -> HistoryRequest:
         # The last row wanted is the one below the gap.
-        limit = min(max(self._after - self.first + 1, 2), PAGE)
-        query = (("instId", self._native), ("type", "1"), ("after", str(self._after)), ("limit", str(limit)))
-        self.request = HistoryRequest("/api/v5/market/history-trades", query)
-        return self.request
+        limit = min(max(after - self.first + 1, 2), PAGE)
+        query = (("instId", self._native), ("type", "1"), ("after", str(after)), ("limit", str(limit)))
+        return HistoryRequest("/api/v5/market/history-trades", query)
 
     def _decode(self, reply: HistoryReply, receive_time: int) -> tuple[Sequence[msgspec.Raw], int | None]:
         return _rows(reply, receive_time), None
@@ -143,21 +137,6 @@ class _OkxFill(Fill):
 
     def _name_row(self, raw: msgspec.Raw) -> int:
         return _id(raw)
-
-    def _next(self, span: Span) -> HistoryRequest | None:
-        if not self._anchored and (not span.ids or span.ids[-1] < self.last):
-            step = next(self._steps_up, None)
-            if step is not None:
-                return self._ask(self.last + step + 1)
-        self._anchored = True
-        if not span.ids:
-            return self._end(f"okx has no trade below id {self._after}")
-        lowest = span.ids[0]
-        if lowest <= self.first:
-            return self._end(f"the history ended at id {span.ids[-1]}, or a row of the page cannot be read")
-        if lowest + 1 >= self._after:
-            return self._end(f"okx's history begins at id {lowest}")
-        return self._ask(lowest + 1)
 
 
 class _Candles(CandleCursor):

@@ -12,11 +12,12 @@ import msgspec
 from tickwire.columns import Side
 from tickwire.symbols import Instrument, instrument
 from tickwire.venues.candles import SECOND, Candle, CandleCursor, read_decimal
-from tickwire.venues.fill import Fill, HistoryTrade, Span, TradeId, decode_row
+from tickwire.venues.fill import Fill, HistoryTrade, TradeId, decode_row
 from tickwire.venues.frames import DECODE_FAILURES, Int64, read_epoch, read_fixed, shown
 from tickwire.venues.history import History
 from tickwire.venues.history_http import HistoryReply, HistoryRequest, UnreadableReply, require_ok
 from tickwire.venues.newest import ROWS, NewestTrades
+from tickwire.venues.paged_fill import RisingFill
 from tickwire.venues.rate_budget import RateRules
 from tickwire.venues.template.parse import SIDES
 from tickwire.venues.template.symbols import VENUE, native_symbol
@@ -86,23 +87,18 @@ class TemplateHistory(History):
         return NewestTrades(HistoryRequest("/trades", query), _rows, _id)
 
 
-class _Fill(Fill):
+class _Fill(RisingFill):
     """Rising ids. ``from`` is inclusive: each page starts with the last trade of the one before."""
 
     def __init__(self, market: str, instrument: Instrument, first: int, last: int) -> None:
-        super().__init__(instrument, first, last)
         self._market = market
-        self._steps_down = iter(STEPS_DOWN)
-        self._anchored = False
-        self._ask(max(first - next(self._steps_down), 0))
+        super().__init__(instrument, first, last, steps=STEPS_DOWN)
 
-    def _ask(self, from_id: int) -> HistoryRequest:
-        self._from = from_id
+    def _page_from(self, from_id: int) -> HistoryRequest:
         # One more than wanted: the trade after the gap proves what is absent at its end.
         limit = min(self.last - from_id + 2, PAGE)
         query = (("market", self._market), ("from", str(from_id)), ("limit", str(limit)))
-        self.request = HistoryRequest("/trades", query)
-        return self.request
+        return HistoryRequest("/trades", query)
 
     def _decode(self, reply: HistoryReply, receive_time: int) -> tuple[Sequence[msgspec.Raw], int | None]:
         return _rows(reply, receive_time), None
@@ -119,22 +115,6 @@ class _Fill(Fill):
 
     def _name_row(self, raw: msgspec.Raw) -> int:
         return _id(raw)
-
-    def _next(self, span: Span) -> HistoryRequest | None:
-        # Called only while something is missing. Each way out says why it stays so.
-        if not span.ids:
-            return self._end(f"{VENUE} has no trade from id {self._from} on")
-        lowest, highest = span.ids[0], span.ids[-1]
-        if not self._anchored and lowest > self.first and self._from > 0:
-            step = next(self._steps_down, None)
-            if step is not None:
-                return self._ask(max(self.first - step, 0))
-        self._anchored = True
-        if highest >= self.last:
-            return self._end("the venue's rows do not span them in one readable page")
-        if highest <= self._from:
-            return self._end(f"{VENUE}'s history ends at id {highest}")
-        return self._ask(highest)
 
 
 class _Candles(CandleCursor):
