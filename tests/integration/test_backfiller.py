@@ -170,6 +170,12 @@ class World:
         symbols = (await self.call("GET", "/control/truth"))["symbols"]
         return {key: symbols[key]["made"]["ranges"][-1][1] for key in KEYS}
 
+    async def traded(self, trades: int, *, after: dict[str, int]) -> None:
+        """Wait until each symbol has ``trades`` more than up to these ids."""
+        async with asyncio.timeout(DEADLINE):
+            while not all(last >= after[key] + trades for key, last in (await self.newest()).items()):
+                await asyncio.sleep(0.05)
+
     def clean(self) -> dict[int, list[Record]]:
         """Give trades-clean by partition, repeats left out by their counters."""
         kinesis = boto3.client("kinesis")
@@ -317,7 +323,10 @@ async def test_holes_are_filled_through_outages_and_throttling_and_what_the_venu
         await world.over(*range(outage, lost + 1))
         # The last trades before the close are lost too, which no later trade shows.
         await world.order(*({"kind": "hole", "feed": feed, "seconds": 30} for feed in SYMBOLS))
+        before = await world.newest()
         await asyncio.gather(*(world.call("POST", "/control/burst", json=burst(key, 5)) for key in KEYS))
+        # A burst is on its way when it is answered for, and a market that stops makes none.
+        await world.traded(5, after=before)
         stats = await filled(world, task)
         assert (await task.get("/health"))["status"] == "ok"
         await task.stop()
