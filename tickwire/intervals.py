@@ -44,6 +44,17 @@ class IntervalSet:
         """Give the inclusive ``(first, last)`` ranges in rising order."""
         return zip(self._firsts, self._lasts, strict=True)
 
+    @property
+    def highest(self) -> int:
+        """The highest integer.
+
+        Raises
+        ------
+        IndexError
+            If the set is empty.
+        """
+        return self._lasts[-1]
+
     def oldest(self, ranges: int) -> list[tuple[int, int]]:
         """Give the lowest ``ranges`` ranges."""
         return list(zip(self._firsts[:ranges], self._lasts[:ranges], strict=True))

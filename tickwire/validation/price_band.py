@@ -11,13 +11,14 @@ Every price enters the band, flagged or not, so after a real jump the median fol
 prices and the flags end.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tickwire.decimals import INT64_MAX
+import numpy as np
 
-_SIGMA_PER_MAD = 14_826
-"""In units of 10**-4."""
-_REFRESH = 16
+from tickwire.columns import Int64
+
+REFRESH = 16
 """The band is computed anew after so many prices: exact enough, and 1/16 of the sorting."""
 
 
@@ -38,36 +39,70 @@ class BandSettings:
     sigmas: int = 10
     floor_ppm: int = 5_000
 
+    def numbers(self) -> Int64:
+        """Give what the kernel needs besides the ring: warm-up, sigmas, floor."""
+        return np.array([self.warm_up, self.sigmas, self.floor_ppm], np.int64)
 
-@dataclass(slots=True)
+
 class PriceBand:
-    """The recent prices of one symbol and the band around them, all in units of its price scale."""
+    """The recent prices of one symbol and the band around them, all in units of its price scale.
 
-    recent: list[int] = field(default_factory=list)
-    fresh: int = 0
-    """Prices since the band was computed."""
-    low: int = 0
-    high: int = 0
-    """The band, both ends inside; ``high`` 0 means that there is none yet."""
+    They lie in arrays, which :meth:`bind` moves into a table of many symbols: ``numbers`` int64 (4,) with the
+    prices seen, those since the band was computed (``fresh``), and both ends of the band (``low`` and
+    ``high``, inside; ``high`` 0 means that there is none yet); ``ring`` int64 (K,), where the n-th price, counted
+    from 0, lies at n % K.
+    """
+
+    __slots__ = ("_numbers", "_ring")
+
+    def __init__(
+        self, recent: Sequence[int] = (), fresh: int = 0, low: int = 0, high: int = 0, *, prices: int = 64
+    ) -> None:
+        kept = recent[-prices:]
+        self._ring = np.zeros(prices, np.int64)
+        self._ring[: len(kept)] = kept
+        self._numbers = np.array([len(kept), fresh, low, high], np.int64)
+
+    @property
+    def recent(self) -> list[int]:
+        """The last K prices, oldest first."""
+        seen, ring = int(self._numbers[0]), self._ring.tolist()
+        place = seen % len(ring)
+        return ring[place:] + ring[:place] if seen >= len(ring) else ring[:seen]
+
+    @property
+    def fresh(self) -> int:
+        """Prices since the band was computed."""
+        return int(self._numbers[1])
+
+    @property
+    def low(self) -> int:
+        """The lower end of the band."""
+        return int(self._numbers[2])
+
+    @property
+    def high(self) -> int:
+        """The upper end of the band; 0 where there is none yet."""
+        return int(self._numbers[3])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PriceBand):
+            return NotImplemented
+        return (self.recent, self.fresh, self.low, self.high) == (other.recent, other.fresh, other.low, other.high)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes with every price
+
+    def bind(self, numbers: Int64, ring: Int64) -> None:
+        """Keep everything from now on in these arrays, which get its values; the ring may be of another length."""
+        recent = self.recent[-len(ring) :]
+        numbers[:] = len(recent), self.fresh, self.low, self.high
+        ring[: len(recent)] = recent
+        self._numbers, self._ring = numbers, ring
 
     def observe(self, price: int, settings: BandSettings) -> bool:
         """Take in the next price and say whether it is an anomaly."""
-        anomaly = self.high > 0 and not self.low <= price <= self.high
-        recent = self.recent
-        recent.append(price)
-        if len(recent) > settings.prices:
-            del recent[0]
-        self.fresh += 1
-        if self.fresh >= _REFRESH and len(recent) >= settings.warm_up:
-            self.fresh = 0
-            self.low, self.high = _band(recent, settings)
-        return anomaly
+        from tickwire.validation.price_band_kernel import observe_price
 
-
-def _band(prices: list[int], settings: BandSettings) -> tuple[int, int]:
-    # The upper median, so that all is integers and the same on every machine.
-    middle = len(prices) // 2
-    median = sorted(prices)[middle]
-    mad = sorted(abs(price - median) for price in prices)[middle]
-    radius = max(settings.sigmas * _SIGMA_PER_MAD * mad // 10_000, median * settings.floor_ppm // 1_000_000)
-    return max(0, median - radius), min(INT64_MAX, median + radius)
+        if len(self._ring) != settings.prices:
+            self.bind(np.zeros(4, np.int64), np.zeros(settings.prices, np.int64))
+        return bool(observe_price(self._numbers, self._ring, price, settings.numbers()))

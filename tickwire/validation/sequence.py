@@ -19,6 +19,7 @@ of them was accepted. So de-duplication is exact, and a symbol without trouble c
 """
 
 from bisect import insort
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -39,6 +40,26 @@ MAX_OLD_RANGES = 4_096
 Beyond that, the oldest are only counted: they can no longer be told from stale ids. This bounds
 the state of a symbol whose feed loses trades without end.
 """
+
+
+class Row(IntEnum):
+    """Where in a symbol's row of int64 each number lies."""
+
+    FIRST_ID = 0
+    LAST_ID = 1
+    LAST_TIME = 2
+    ACCEPTED = 3
+    DUPLICATES = 4
+    QUARANTINED = 5
+    ASK_UNTIL = 6
+    """Of an id of the range up to this one the sets must be asked what it is; above it, it was accepted."""
+    ASK_ALWAYS = 7
+    """1 while ids too far ahead wait to be confirmed: then each trade is for :class:`TradeSequence`."""
+    PRICES = 8
+    """The four of :class:`tickwire.validation.price_band.PriceBand`: prices seen, fresh, low, high."""
+
+
+ROW_WIDTH = 12
 
 
 class Verdict(IntEnum):
@@ -62,12 +83,14 @@ class Changes:
         return bool(self.opened or self.quarantined or self.absent)
 
 
-@dataclass(slots=True)
 class TradeSequence:
     """The ids of one (venue, symbol).
 
     ``last_id - first_id + 1 == accepted + missing_count + quarantined_ids_count + absent_count``
     always holds; ``first_id`` 0 and ``last_id`` -1 mean that none was seen.
+
+    What nearly every trade changes lies in a row of integers (:class:`Row`), which :meth:`bind` moves into
+    a table of many symbols; there a kernel judges most trades without this object.
 
     Attributes
     ----------
@@ -86,25 +109,136 @@ class TradeSequence:
     changes : since :meth:`take_changes`; no part of the state between records
     """
 
-    first_id: int = 0
-    last_id: int = -1
-    missing: IntervalSet = field(default_factory=IntervalSet)
-    quarantined_ids: IntervalSet = field(default_factory=IntervalSet)
-    absent: IntervalSet = field(default_factory=IntervalSet)
-    accepted: int = 0
-    duplicates: int = 0
-    quarantined: int = 0
-    forgotten_missing: int = 0
-    forgotten_quarantined: int = 0
-    forgotten_absent: int = 0
-    forgotten_until: int = 0
-    far_ids: list[int] = field(default_factory=list)
-    tail_id: int = 0
-    tail_time: int = 0
-    last_time: int = 0
-    spans: list[Span] = field(default_factory=list)
-    unreported: dict[str, IntervalSet] = field(default_factory=lambda: {cause: IntervalSet() for cause in CAUSES})
-    changes: Changes = field(default_factory=Changes, compare=False)
+    __slots__ = (
+        "_row",
+        "absent",
+        "changes",
+        "far_ids",
+        "forgotten_absent",
+        "forgotten_missing",
+        "forgotten_quarantined",
+        "forgotten_until",
+        "missing",
+        "quarantined_ids",
+        "spans",
+        "tail_id",
+        "tail_time",
+        "unreported",
+    )
+
+    def __init__(
+        self,
+        *,
+        first_id: int = 0,
+        last_id: int = -1,
+        last_time: int = 0,
+        accepted: int = 0,
+        duplicates: int = 0,
+        quarantined: int = 0,
+        missing: IntervalSet | None = None,
+        quarantined_ids: IntervalSet | None = None,
+        absent: IntervalSet | None = None,
+        forgotten_missing: int = 0,
+        forgotten_quarantined: int = 0,
+        forgotten_absent: int = 0,
+        forgotten_until: int = 0,
+        far_ids: Iterable[int] = (),
+        tail_id: int = 0,
+        tail_time: int = 0,
+        spans: Iterable[Span] = (),
+        unreported: Mapping[str, IntervalSet] | None = None,
+    ) -> None:
+        self._row = memoryview(bytearray(8 * ROW_WIDTH)).cast("q")
+        self.missing = missing or IntervalSet()
+        self.quarantined_ids = quarantined_ids or IntervalSet()
+        self.absent = absent or IntervalSet()
+        self.forgotten_missing = forgotten_missing
+        self.forgotten_quarantined = forgotten_quarantined
+        self.forgotten_absent = forgotten_absent
+        self.forgotten_until = forgotten_until
+        self.far_ids = list(far_ids)
+        self.tail_id = tail_id
+        self.tail_time = tail_time
+        self.spans = list(spans)
+        self.unreported = {cause: (unreported or {}).get(cause) or IntervalSet() for cause in CAUSES}
+        self.changes = Changes()
+        self.first_id, self.last_id, self.last_time = first_id, last_id, last_time
+        self.accepted, self.duplicates, self.quarantined = accepted, duplicates, quarantined
+        self._note()
+
+    def bind(self, row: memoryview) -> None:
+        """Keep the integers from now on in ``row``, of :data:`ROW_WIDTH` int64, which gets their values."""
+        row[: len(self._row)] = self._row
+        self._row = row
+
+    @property
+    def first_id(self) -> int:
+        """The lowest id of the range."""
+        return self._row[Row.FIRST_ID]
+
+    @first_id.setter
+    def first_id(self, value: int) -> None:
+        self._row[Row.FIRST_ID] = value
+
+    @property
+    def last_id(self) -> int:
+        """The highest id of the range."""
+        return self._row[Row.LAST_ID]
+
+    @last_id.setter
+    def last_id(self, value: int) -> None:
+        self._row[Row.LAST_ID] = value
+
+    @property
+    def last_time(self) -> int:
+        """Exchange time of the good row that set ``last_id``, ns; 0 where none did."""
+        return self._row[Row.LAST_TIME]
+
+    @last_time.setter
+    def last_time(self, value: int) -> None:
+        self._row[Row.LAST_TIME] = value
+
+    @property
+    def accepted(self) -> int:
+        """Rows accepted, less what was reopened."""
+        return self._row[Row.ACCEPTED]
+
+    @accepted.setter
+    def accepted(self, value: int) -> None:
+        self._row[Row.ACCEPTED] = value
+
+    @property
+    def duplicates(self) -> int:
+        """Good rows whose id was accepted before."""
+        return self._row[Row.DUPLICATES]
+
+    @duplicates.setter
+    def duplicates(self, value: int) -> None:
+        self._row[Row.DUPLICATES] = value
+
+    @property
+    def quarantined(self) -> int:
+        """Rows in quarantine."""
+        return self._row[Row.QUARANTINED]
+
+    @quarantined.setter
+    def quarantined(self, value: int) -> None:
+        self._row[Row.QUARANTINED] = value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TradeSequence):
+            return NotImplemented
+        return self._state() == other._state()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes with every trade
+
+    def __repr__(self) -> str:
+        return f"TradeSequence{self._state()}"
+
+    def _state(self) -> tuple[object, ...]:
+        slots = [name for name in self.__slots__ if name not in ("_row", "changes")]
+        numbers = (self.first_id, self.last_id, self.last_time, self.accepted, self.duplicates, self.quarantined)
+        return (*numbers, *(getattr(self, name) for name in slots))
 
     @property
     def empty(self) -> bool:
@@ -136,6 +270,8 @@ class TradeSequence:
         (as quarantined) unless the id is a repeat, stale, or too far ahead.
         """
         verdict = self._place(trade_id, good=good, max_jump=max_jump, time=time, confirms=good and not redriven)
+        if self.far_ids or self._row[Row.ASK_ALWAYS]:
+            self._row[Row.ASK_ALWAYS] = len(self.far_ids) > 0
         if not good or verdict is Verdict.STALE or verdict is Verdict.JUMP:
             self.quarantined += not redriven
             if verdict is Verdict.NEW:
@@ -166,6 +302,7 @@ class TradeSequence:
             self._open(self.last_id + 1, self.tail_id, "heartbeat", self.last_time, self.tail_time)
             self.last_id = self.tail_id
             self.far_ids.clear()
+            self._row[Row.ASK_ALWAYS] = 0
         self.tail_id, self.tail_time = (last_trade_id, time) if last_trade_id > self.last_id else (0, 0)
 
     def reopen(self, first: int, last: int, *, after_time: int = 0, limit: int | None = None) -> list[tuple[int, int]]:
@@ -214,6 +351,35 @@ class TradeSequence:
         """Give the exchange time (ns) of a trade before a missing id, if that is known."""
         return time_before(self.spans, trade_id)
 
+    def take_batch(
+        self,
+        opened: Sequence[tuple[int, int]],
+        missing: Sequence[tuple[int, int, Span]],
+        quarantined: Sequence[int],
+        quarantined_only: Sequence[int],
+    ) -> None:
+        """Take in what a batch did to ids above ``last_id``, whose row it has changed already.
+
+        Attributes
+        ----------
+        opened : ranges of ids that became missing, those that were found again within the batch too
+        missing : ranges still missing, each with the span that it was opened in
+        quarantined : ids that became known only from a quarantined row
+        quarantined_only : those of them of which no good row came after
+        """
+        for first, last in opened:
+            self.changes.opened.add(first, last)
+        for first, last, span in missing:
+            self.missing.add(first, last)
+            self.unreported[span.cause].add(first, last)
+            if not (self.spans and self.spans[-1] == span):
+                insort(self.spans, span, key=lambda other: other.first)
+        for trade_id in quarantined:
+            self.changes.quarantined.add(trade_id, trade_id)
+        for trade_id in quarantined_only:
+            self.quarantined_ids.add(trade_id, trade_id)
+        self._note()
+
     def take_gaps(self, limit: int) -> list[Span]:
         """Give what became missing since it was last taken and still is, at most ``limit`` ranges.
 
@@ -242,6 +408,7 @@ class TradeSequence:
             spans = [span for span in self.spans if self.missing.within(span.first, span.last)]
             surplus = len(spans) - MAX_SPANS
             self.spans = [join_spans(spans[: surplus + 1]), *spans[surplus + 1 :]] if surplus > 0 else spans
+        self._note()
 
     def _place(self, trade_id: int, *, good: bool, max_jump: int, time: int, confirms: bool) -> Verdict:
         last = self.last_id
@@ -293,13 +460,21 @@ class TradeSequence:
         far.clear()
         return Verdict.NEW
 
+    def _note(self) -> None:
+        """Write into the row up to which id the sets must be asked, and whether ids wait to be confirmed."""
+        tops = [ids.highest for ids in (self.missing, self.quarantined_ids, self.absent) if ids]
+        self._row[Row.ASK_UNTIL] = max([self.forgotten_until, *tops])
+        self._row[Row.ASK_ALWAYS] = len(self.far_ids) > 0
+
     def _quarantine(self, trade_id: int) -> None:
         self.quarantined_ids.add(trade_id, trade_id)
         self.changes.quarantined.add(trade_id, trade_id)
+        self._row[Row.ASK_UNTIL] = max(self._row[Row.ASK_UNTIL], trade_id)
 
     def _open(self, first: int, last: int, cause: str, after_time: int, before_time: int) -> None:
         self.missing.add(first, last)
         self.changes.opened.add(first, last)
+        self._row[Row.ASK_UNTIL] = max(self._row[Row.ASK_UNTIL], last)
         for other, ids in self.unreported.items():
             if other == cause:
                 ids.add(first, last)
