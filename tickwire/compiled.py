@@ -18,13 +18,12 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 
 import llvmlite.binding as llvm
 import numba
 import numpy as np
 from numba.core import caching, config
-from numba.core.dispatcher import Dispatcher
 from numba.extending import is_jitted
 
 CACHE_VARIABLE = "TICKWIRE_KERNELS"
@@ -78,21 +77,21 @@ def kernel(signature: str) -> Callable[[Callable[Parameters, Result]], Callable[
     """
 
     def compile_it(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-        dispatcher = cast(Dispatcher, numba.njit(nogil=True, error_model="numpy")(function))
+        dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
         dispatcher._cache = _KernelCache(function)
         dispatcher.compile(signature)
         dispatcher.disable_compile()
-        return cast(Callable[Parameters, Result], dispatcher)
+        return cast("Callable[Parameters, Result]", dispatcher)
 
     return compile_it
 
 
 def step(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """Make a function that kernels may call; it becomes part of each of them."""
-    return cast(Callable[Parameters, Result], numba.njit(nogil=True, error_model="numpy")(function))
+    return cast("Callable[Parameters, Result]", numba.njit(nogil=True, error_model="numpy")(function))
 
 
-class _Locator(caching._CacheLocator):  # type: ignore[misc]  # numba has no types
+class _Locator(caching._CacheLocator):  # type: ignore[misc]  # numba's insides have no types
     """Says where a kernel's machine code lies, without asking whether that place can be written to."""
 
     def __init__(self, function: Any) -> None:
@@ -118,7 +117,7 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]  # numba has no typ
 
 
 class _KernelCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Locator,)
+    _locator_classes: ClassVar[list[Any]] = [_Locator]
 
 
 class _KernelCache(caching.FunctionCache):  # type: ignore[misc]

@@ -1,13 +1,14 @@
 """What one record does to the completeness of its symbols: gaps, findings that took effect, progress."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from tickwire.columns import TradeBatch, TradeFlag
-from tickwire.records import Finding, FindingKind, Gap, Progress, Ranges
+from tickwire.records import Finding, FindingKind, Gap, Progress
+from tickwire.validation.admission import Admission
 from tickwire.validation.sequence import TradeSequence
 from tickwire.validation.state import ValidatorState
 
@@ -17,7 +18,6 @@ MAX_FINDINGS = 1_000
 """Findings in one record, about 400 bytes each, for the same reason. One may take effect in many parts; what has no
 room takes none, so that whoever looks finds it once more."""
 _MISSING_RANGES = 64
-_HOUR = 3_600 * 10**9
 
 SymbolKey = tuple[str, str]
 
@@ -53,13 +53,13 @@ class ContinuityTally:
                 self._took_effect(finding, ranges)
 
     def close(
-        self, state: ValidatorState, accepted: TradeBatch, time: int
+        self, state: ValidatorState, admission: Admission, time: int
     ) -> tuple[tuple[Gap, ...], tuple[Progress, ...]]:
-        """Give the gaps and the progress of the touched symbols; ``accepted`` are the record's good trades.
+        """Give the gaps and the progress of the touched symbols; ``admission`` has the record's good trades.
 
         Takes the changes out of the sequences, and lets them forget what is too much.
         """
-        rows = {(i.venue, i.symbol): accepted.instrument == n for n, i in enumerate(accepted.instruments)}
+        came_in = _came_in(admission)
         gaps: list[Gap] = []
         progress: list[Progress] = []
         for venue, symbol in sorted(self.touched & state.symbols.keys()):
@@ -69,9 +69,8 @@ class ContinuityTally:
                 for span in sequence.take_gaps(MAX_GAPS - len(gaps))
             ]
             sequence.forget()
-            good = accepted.take(np.flatnonzero(rows[venue, symbol])) if (venue, symbol) in rows else TradeBatch.empty()
             if not sequence.empty or sequence.quarantined:
-                progress.append(_progress(venue, symbol, sequence, good, time))
+                progress.append(_progress(venue, symbol, sequence, came_in.get((venue, symbol), _NOTHING), time))
         return tuple(gaps), tuple(progress)
 
     def _room(self) -> int:
@@ -83,27 +82,45 @@ class ContinuityTally:
             self.touched.add((finding.venue, finding.symbol))
 
 
-def ranges_of(ids: npt.NDArray[np.int64]) -> Ranges:
-    """Give the ranges of rising, distinct ids."""
-    if not len(ids):
-        return ()
-    breaks = np.flatnonzero(np.diff(ids) != 1)
-    firsts = ids[np.concatenate(([0], breaks + 1))].tolist()
-    return tuple(zip(firsts, ids[np.concatenate((breaks, [len(ids) - 1]))].tolist(), strict=True))
+class _CameIn(NamedTuple):
+    """What came in of one symbol; see :class:`~tickwire.records.Progress`."""
+
+    ids: list[tuple[int, int]]
+    backfilled: list[tuple[int, int]]
+    hours: list[tuple[int, int, int, int]]
 
 
-def _hours(trades: TradeBatch) -> tuple[tuple[int, int, int, int], ...]:
+_NOTHING = _CameIn([], [], [])
+
+
+def _came_in(admission: Admission) -> dict[SymbolKey, _CameIn]:
+    """Give it by symbol, of those of which anything did."""
+    from tickwire.validation.arrange_kernel import sum_up
+
+    trades = admission.trades
     if not len(trades):
-        return ()
-    hours = trades.exchange_time // _HOUR
-    return tuple(
-        (hour * _HOUR, int(np.count_nonzero(rows)), int(trades.trade_id[rows].min()), int(trades.trade_id[rows].max()))
-        for hour in np.unique(hours).tolist()
-        for rows in (hours == hour,)
+        return {}
+    runs, backfilled = np.empty((len(trades), 3), np.int64), np.empty((len(trades), 3), np.int64)
+    hours = np.empty((len(trades), 5), np.int64)
+    counts = sum_up(
+        *(admission.ends, trades.trade_id, trades.exchange_time, trades.flags),
+        *(runs, backfilled, hours),
     )
+    found: dict[int, _CameIn] = defaultdict(lambda: _CameIn([], [], []))
+    for index, first, last in runs[: counts[0]].tolist():
+        found[index].ids.append((first, last))
+    for index, first, last in backfilled[: counts[1]].tolist():
+        found[index].backfilled.append((first, last))
+    for index, *hour in hours[: counts[2]].tolist():
+        found[index].hours.append(tuple(hour))
+    by_symbol: dict[SymbolKey, _CameIn] = {}
+    for index, came_in in found.items():
+        instrument = trades.instruments[index]
+        by_symbol[instrument.venue, instrument.symbol] = came_in
+    return by_symbol
 
 
-def _progress(venue: str, symbol: str, sequence: TradeSequence, good: TradeBatch, time: int) -> Progress:
+def _progress(venue: str, symbol: str, sequence: TradeSequence, came_in: _CameIn, time: int) -> Progress:
     changes = sequence.take_changes()
     return Progress(
         venue=venue,
@@ -119,9 +136,9 @@ def _progress(venue: str, symbol: str, sequence: TradeSequence, good: TradeBatch
         time=time,
         absent=sequence.absent_count,
         opened=tuple(changes.opened.ranges()),
-        accepted_ids=ranges_of(good.trade_id),
-        backfilled_ids=ranges_of(good.trade_id[good.flags & TradeFlag.BACKFILL != 0]),
+        accepted_ids=tuple(came_in.ids),
+        backfilled_ids=tuple(came_in.backfilled),
         quarantined_now=tuple(changes.quarantined.ranges()),
         absent_now=tuple(changes.absent.ranges()),
-        hours=_hours(good),
+        hours=tuple(sorted(came_in.hours)),
     )

@@ -4,28 +4,28 @@ Rows are judged one by one in their order of arrival, so which trades are accept
 how they were cut into records. What comes out of a record is ordered by trade id per symbol.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from tickwire.columns import QuoteBatch, TradeBatch, TradeFlag
+from tickwire.columns import QuoteBatch
 from tickwire.dead_letter import trade_key
 from tickwire.decimals import format_fixed
 from tickwire.records import Heartbeat, Quarantined, Record, RecordKind
 from tickwire.stages.continuity_tally import ContinuityTally
 from tickwire.stages.stage import Stage, StageOutput
 from tickwire.symbols import Instrument
-from tickwire.validation.price_band import BandSettings, PriceBand
-from tickwire.validation.rules import Rule, broken_rules, explain
-from tickwire.validation.sequence import TradeSequence, Verdict
-from tickwire.validation.state import SymbolState, ValidatorState, dump_state, load_state
+from tickwire.validation.admission import Admission, Limits, admit, places_of, symbol_state
+from tickwire.validation.price_band import BandSettings
+from tickwire.validation.rules import Rule, explain
+from tickwire.validation.sequence_table import SequenceTable
+from tickwire.validation.state import ValidatorState, dump_state, load_state
 
 _SECOND = 1_000_000_000
 _QUOTE_RESET = 10 * _SECOND
 """An update id that fell while time went on by this much is a venue's new count, not an old quote."""
-_VERDICT_RULES = {Verdict.STALE: Rule.STALE_ID, Verdict.JUMP: Rule.ID_JUMP}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,12 @@ class ValidatorStage(Stage[ValidatorState]):
 
     def __init__(self, settings: ValidatorSettings) -> None:
         self._settings = settings
-        self._max_age = int(settings.max_age_seconds * _SECOND)
-        self._max_ahead = int(settings.max_ahead_seconds * _SECOND)
+        self._limits = Limits(
+            max_age=int(settings.max_age_seconds * _SECOND),
+            max_ahead=int(settings.max_ahead_seconds * _SECOND),
+            max_jump=settings.max_id_jump,
+            band=settings.band,
+        )
 
     def new_state(self) -> ValidatorState:
         """Give the state of a partition that has seen nothing."""
@@ -89,12 +93,15 @@ class ValidatorStage(Stage[ValidatorState]):
         tally = ContinuityTally()
         # Before the trades, so that one of a reopened id in the same record is admitted.
         tally.reopen(state, record.findings)
-        trades, rules = self._trades(state, record.trades)
-        quarantined = _quarantine(record, rules)
-        tally.touched |= {_key(record.trades.instruments[i]) for i in np.unique(record.trades.instrument).tolist()}
+        admission = self._admit(state, record)
+        trades = admission.trades
+        quarantined = _quarantine(record, admission.broken())
+        for index in np.flatnonzero(admission.judged).tolist():
+            instrument = record.trades.instruments[index]
+            tally.touched.add((instrument.venue, instrument.symbol))
         tally.touched |= self._heartbeats(state, record.heartbeats)
         tally.confirm(state, record.findings)
-        gaps, progress = tally.close(state, trades, record.header.created)
+        gaps, progress = tally.close(state, admission, record.header.created)
         output = Record(
             header=msgspec.structs.replace(
                 record.header, kind=RecordKind.CLEAN, counter=state.counter + 1, source=str(source)
@@ -119,24 +126,11 @@ class ValidatorStage(Stage[ValidatorState]):
         known = self._settings.known_symbols
         return known is None or f"{instrument.venue}:{instrument.symbol}" in known
 
-    def _trades(self, state: ValidatorState, batch: TradeBatch) -> tuple[TradeBatch, list[Rule | None]]:
-        """Give the good trades, and for each row of ``batch`` the rule that it broke, or None."""
-        known = np.array([self._known(i) for i in batch.instruments], np.bool_)
-        rules = broken_rules(batch, known=known, max_age=self._max_age, max_ahead=self._max_ahead)
-        good = np.zeros(len(batch), np.bool_)
-        flags = batch.flags.copy()
-        for index in np.unique(batch.instrument).tolist():
-            if not known[index]:
-                continue
-            rows = np.flatnonzero(batch.instrument == index).tolist()
-            symbol = _symbol_state(state, batch.instruments[index])
-            accepted, anomalous = _admit(
-                symbol.sequence, symbol.band, rows, batch=batch, rules=rules, settings=self._settings
-            )
-            good[accepted] = True
-            flags[anomalous] |= TradeFlag.PRICE_ANOMALY
-        order = np.lexsort((batch.trade_id, batch.instrument))
-        return replace(batch, flags=flags).take(order[good[order]]), rules
+    def _admit(self, state: ValidatorState, record: Record) -> Admission:
+        if state.table is None:
+            state.table = SequenceTable(prices=self._limits.band.prices)
+        places = places_of(record.trades, state.symbols, state.table, known=self._settings.known_symbols)
+        return admit(record.trades, places, state.table, self._limits)
 
     def _heartbeats(self, state: ValidatorState, heartbeats: tuple[Heartbeat, ...]) -> set[tuple[str, str]]:
         touched = set()
@@ -157,9 +151,9 @@ class ValidatorStage(Stage[ValidatorState]):
         for row, (index, update_id, time, receive) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
             instrument = batch.instruments[index]
             # A quote from the far future would hide all that follow.
-            if not self._known(instrument) or (receive and time > receive + self._max_ahead):
+            if not self._known(instrument) or (receive and time > receive + self._limits.max_ahead):
                 continue
-            symbol = _symbol_state(state, instrument)
+            symbol = symbol_state(state.symbols, instrument)
             if update_id > 0 and symbol.quote_update_id > 0:
                 newer = update_id > symbol.quote_update_id or time > symbol.quote_time + _QUOTE_RESET
             else:
@@ -170,62 +164,10 @@ class ValidatorStage(Stage[ValidatorState]):
         return batch.take(np.array(sorted(latest.values()), np.int64))
 
 
-def _admit(
-    sequence: TradeSequence,
-    band: PriceBand,
-    rows: list[int],
-    *,
-    batch: TradeBatch,
-    rules: list[Rule | None],
-    settings: ValidatorSettings,
-) -> tuple[list[int], list[int]]:
-    """Judge one symbol's rows in order; give those accepted and those among them that are anomalous.
-
-    Adds the sequence's own rules to ``rules``. Only trades among the symbol's newest ids meet the
-    price band: an old trade that fills a gap belongs to the prices of its own time.
-    """
-    accepted: list[int] = []
-    anomalous: list[int] = []
-    columns = (batch.trade_id[rows].tolist(), batch.price[rows].tolist(), batch.exchange_time[rows].tolist())
-    redriven = (batch.flags[rows] & TradeFlag.REDRIVEN != 0).tolist()
-    for row, trade_id, price, time, again in zip(rows, *columns, redriven, strict=True):
-        rule = rules[row]
-        if rule is Rule.TRADE_ID:
-            sequence.quarantined += not again
-            continue
-        verdict = sequence.observe(
-            trade_id, good=rule is None, max_jump=settings.max_id_jump, time=time, redriven=again
-        )
-        if rule is not None:
-            continue
-        if verdict is Verdict.NEW:
-            accepted.append(row)
-            if trade_id > sequence.last_id - settings.band.prices and band.observe(price, settings.band):
-                anomalous.append(row)
-        elif verdict is not Verdict.DUPLICATE:
-            rules[row] = _VERDICT_RULES[verdict]
-    return accepted, anomalous
-
-
-def _key(instrument: Instrument) -> tuple[str, str]:
-    return instrument.venue, instrument.symbol
-
-
-def _symbol_state(state: ValidatorState, instrument: Instrument) -> SymbolState:
-    symbol = state.symbols.get(_key(instrument))
-    if symbol is None:
-        symbol = state.symbols[_key(instrument)] = SymbolState(instrument.price_scale)
-    elif symbol.price_scale != instrument.price_scale:
-        symbol.price_scale, symbol.band = instrument.price_scale, PriceBand()
-    return symbol
-
-
-def _quarantine(record: Record, rules: list[Rule | None]) -> list[Quarantined]:
+def _quarantine(record: Record, broken: list[tuple[int, Rule]]) -> list[Quarantined]:
     batch = record.trades
     result = []
-    for row, rule in enumerate(rules):
-        if rule is None:
-            continue
+    for row, rule in broken:
         instrument = batch.instruments[batch.instrument[row]]
         values: dict[str, Any] = {
             "venue": instrument.venue,

@@ -8,7 +8,8 @@ flagging its next ordinary move; it is the granularity of the trade filter of Br
 (Financial econometric analysis at ultra-high frequency, CSDA 51, 2006).
 
 Every price enters the band, flagged or not, so after a real jump the median follows within K/2
-prices and the flags end.
+prices and the flags end. The band is computed anew every K prices, and for each price that lies outside it: so
+a flag is always true of the K prices before it, and few prices pay for it.
 """
 
 from collections.abc import Sequence
@@ -17,9 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tickwire.columns import Int64
-
-REFRESH = 16
-"""The band is computed anew after so many prices: exact enough, and 1/16 of the sorting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class PriceBand:
     """The recent prices of one symbol and the band around them, all in units of its price scale.
 
     They lie in arrays, which :meth:`bind` moves into a table of many symbols: ``numbers`` int64 (4,) with the
-    prices seen, those since the band was computed (``fresh``), and both ends of the band (``low`` and
+    prices seen, those since the band was last computed in its turn (``fresh``), and both ends of the band (``low`` and
     ``high``, inside; ``high`` 0 means that there is none yet); ``ring`` int64 (K,), where the n-th price, counted
     from 0, lies at n % K.
     """
@@ -72,7 +70,7 @@ class PriceBand:
 
     @property
     def fresh(self) -> int:
-        """Prices since the band was computed."""
+        """Prices since the band was last computed in its turn."""
         return int(self._numbers[1])
 
     @property
@@ -98,6 +96,10 @@ class PriceBand:
         numbers[:] = len(recent), self.fresh, self.low, self.high
         ring[: len(recent)] = recent
         self._numbers, self._ring = numbers, ring
+
+    def clear(self) -> None:
+        """Forget every price."""
+        self._numbers[:] = 0
 
     def observe(self, price: int, settings: BandSettings) -> bool:
         """Take in the next price and say whether it is an anomaly."""

@@ -36,9 +36,12 @@ class Rule(StrEnum):
 
 MAX_SIZE = 10**18
 """Units: 10**10 coins at scale 8. Nine such trades still fit the int64 volume of a bar."""
-_MAX_TIME = 2**62
+MAX_TIME = 2**62
 """ns UTC, the year 2116; times below it can be subtracted without leaving int64."""
-_HISTORY = TradeFlag.SNAPSHOT | TradeFlag.BACKFILL | TradeFlag.REDRIVEN
+HISTORY = TradeFlag.SNAPSHOT | TradeFlag.BACKFILL | TradeFlag.REDRIVEN
+"""Trades that may be as old as they like."""
+RULE_CODES = {rule: number for number, rule in enumerate(Rule, 1)}
+"""What a kernel writes for a rule."""
 _ROW_RULES = (Rule.SYMBOL, Rule.TRADE_ID, Rule.PRICE, Rule.SIZE, Rule.SIDE, Rule.TIME)
 
 
@@ -55,9 +58,9 @@ def broken_rules(batch: TradeBatch, *, known: npt.NDArray[np.bool_], max_age: in
     if not len(batch):
         return []
     exchange, receive = batch.exchange_time, batch.receive_time
-    sane = (exchange > 0) & (exchange < _MAX_TIME) & (receive >= 0) & (receive < _MAX_TIME)
+    sane = (exchange > 0) & (exchange < MAX_TIME) & (receive >= 0) & (receive < MAX_TIME)
     age = np.where(sane, receive, 0) - np.where(sane, exchange, 0)
-    recent = (age <= max_age) | (batch.flags & _HISTORY != 0)
+    recent = (age <= max_age) | (batch.flags & HISTORY != 0)
     on_time = sane & ((receive == 0) | (recent & (age >= -max_ahead)))
     good = (
         known[batch.instrument],

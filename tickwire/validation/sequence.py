@@ -19,7 +19,7 @@ of them was accepted. So de-duplication is exact, and a symbol without trouble c
 """
 
 from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -81,6 +81,31 @@ class Changes:
 
     def __bool__(self) -> bool:
         return bool(self.opened or self.quarantined or self.absent)
+
+
+_UNCHANGED = Changes()
+
+
+@dataclass(slots=True)
+class BatchChanges:
+    """What a batch did to the ids of a symbol, beyond accepting the one after the last.
+
+    Attributes
+    ----------
+    told_from : what is missing or quarantined from this id on is all told here; None: only of new ids is it
+    opened : ranges of ids that became missing, those that were found again within the batch too
+    missing : ranges that became missing and still are, each with the span that it was opened in
+    still_missing : ranges from ``told_from`` on that were missing before, and still are
+    quarantined : ids that became known only from a quarantined row
+    quarantined_only : those, and earlier ones from ``told_from`` on, of which no good row came after
+    """
+
+    told_from: int | None = None
+    opened: list[tuple[int, int]] = field(default_factory=list)
+    missing: list[tuple[int, int, Span]] = field(default_factory=list)
+    still_missing: list[tuple[int, int]] = field(default_factory=list)
+    quarantined: list[int] = field(default_factory=list)
+    quarantined_only: list[int] = field(default_factory=list)
 
 
 class TradeSequence:
@@ -351,32 +376,23 @@ class TradeSequence:
         """Give the exchange time (ns) of a trade before a missing id, if that is known."""
         return time_before(self.spans, trade_id)
 
-    def take_batch(
-        self,
-        opened: Sequence[tuple[int, int]],
-        missing: Sequence[tuple[int, int, Span]],
-        quarantined: Sequence[int],
-        quarantined_only: Sequence[int],
-    ) -> None:
-        """Take in what a batch did to ids above ``last_id``, whose row it has changed already.
-
-        Attributes
-        ----------
-        opened : ranges of ids that became missing, those that were found again within the batch too
-        missing : ranges still missing, each with the span that it was opened in
-        quarantined : ids that became known only from a quarantined row
-        quarantined_only : those of them of which no good row came after
-        """
-        for first, last in opened:
+    def take_batch(self, batch: BatchChanges) -> None:
+        """Take in what a batch did to ids, whose row it has changed already."""
+        if batch.told_from is not None and batch.told_from <= self.last_id:
+            self.missing.remove(batch.told_from, self.last_id)
+            self.quarantined_ids.remove(batch.told_from, self.last_id)
+        for first, last in batch.opened:
             self.changes.opened.add(first, last)
-        for first, last, span in missing:
+        for first, last in batch.still_missing:
+            self.missing.add(first, last)
+        for first, last, span in batch.missing:
             self.missing.add(first, last)
             self.unreported[span.cause].add(first, last)
             if not (self.spans and self.spans[-1] == span):
                 insort(self.spans, span, key=lambda other: other.first)
-        for trade_id in quarantined:
+        for trade_id in batch.quarantined:
             self.changes.quarantined.add(trade_id, trade_id)
-        for trade_id in quarantined_only:
+        for trade_id in batch.quarantined_only:
             self.quarantined_ids.add(trade_id, trade_id)
         self._note()
 
@@ -387,6 +403,8 @@ class TradeSequence:
         """
         taken: list[Span] = []
         for cause, opened in self.unreported.items():
+            if not opened:
+                continue
             still = [part for span in opened.ranges() for part in self.missing.within(*span)]
             room = max(0, limit - len(taken))
             self.unreported[cause] = IntervalSet(still[room:])
@@ -395,11 +413,16 @@ class TradeSequence:
 
     def take_changes(self) -> Changes:
         """Give what became of ids since it was last taken."""
+        if not self.changes:
+            return _UNCHANGED
         changes, self.changes = self.changes, Changes()
         return changes
 
     def forget(self) -> None:
         """Keep what is remembered behind the window within :data:`MAX_OLD_RANGES`."""
+        if not (self.missing or self.quarantined_ids or self.absent or self.spans):
+            self._row[Row.ASK_UNTIL] = self.forgotten_until
+            return
         bound = self.last_id - WINDOW + 1
         self.forgotten_missing += self._forget(self.missing, bound)
         self.forgotten_quarantined += self._forget(self.quarantined_ids, bound)

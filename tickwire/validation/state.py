@@ -16,7 +16,10 @@ from tickwire.errors import UnreadableState
 from tickwire.intervals import IntervalSet
 from tickwire.validation.price_band import PriceBand
 from tickwire.validation.sequence import CAUSES, TradeSequence
+from tickwire.validation.sequence_table import SequenceTable, SymbolState
 from tickwire.validation.spans import Span
+
+__all__ = ["SymbolState", "ValidatorState", "dump_state", "load_state"]
 
 _VERSION = 2
 _DEFLATE_FROM = 256
@@ -24,28 +27,15 @@ _DEFLATE_FROM = 256
 
 
 @dataclass(slots=True)
-class SymbolState:
-    """What is remembered of one (venue, symbol).
-
-    ``band`` holds prices at ``price_scale``; ``quote_update_id`` and ``quote_time`` are those of
-    the newest quote passed on.
-    """
-
-    price_scale: int
-    sequence: TradeSequence = field(default_factory=TradeSequence)
-    band: PriceBand = field(default_factory=PriceBand)
-    quote_update_id: int = 0
-    quote_time: int = 0
-
-
-@dataclass(slots=True)
 class ValidatorState:
     """What is remembered of a partition: the last output's counter, the last input's Kinesis
-    sequence number, and its symbols by (venue, symbol)."""
+    sequence number, and its symbols by (venue, symbol). ``table`` is where their numbers lie while records are
+    processed, and no part of what is remembered."""
 
     counter: int = 0
     source: int = 0
     symbols: dict[tuple[str, str], SymbolState] = field(default_factory=dict)
+    table: SequenceTable | None = field(default=None, compare=False, repr=False)
 
 
 class _Symbol(msgspec.Struct, array_like=True):

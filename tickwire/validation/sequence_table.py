@@ -1,0 +1,70 @@
+"""What the validator remembers of a symbol, and where its numbers lie beside those of the others."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tickwire.validation.price_band import PriceBand
+from tickwire.validation.sequence import ROW_WIDTH, Row, TradeSequence
+
+
+@dataclass(slots=True)
+class SymbolState:
+    """What is remembered of one (venue, symbol).
+
+    ``band`` holds prices at ``price_scale``; ``quote_update_id`` and ``quote_time`` are those of
+    the newest quote passed on; ``place`` is its row in a table of many symbols, if it has one.
+    """
+
+    price_scale: int
+    sequence: TradeSequence = field(default_factory=TradeSequence)
+    band: PriceBand = field(default_factory=PriceBand)
+    quote_update_id: int = 0
+    quote_time: int = 0
+    place: int = field(default=0, compare=False)
+
+    def rescale(self, price_scale: int) -> None:
+        """Take prices of another scale from now on: the band starts anew."""
+        self.price_scale = price_scale
+        self.band.clear()
+
+
+class SequenceTable:
+    """The rows of a partition's symbols: integers of their sequences and bands, and their recent prices.
+
+    Attributes
+    ----------
+    rows : int64 (capacity, ROW_WIDTH), see :class:`~tickwire.validation.sequence.Row`
+    rings : int64 (capacity, prices of the band)
+    symbols : by row
+    """
+
+    def __init__(self, *, prices: int) -> None:
+        self.rows = np.zeros((0, ROW_WIDTH), np.int64)
+        self.rings = np.zeros((0, prices), np.int64)
+        self.symbols: list[SymbolState] = []
+
+    def place(self, symbol: SymbolState) -> int:
+        """Give the row of a symbol, which lies in this table from now on."""
+        number = symbol.place
+        if number < len(self.symbols) and self.symbols[number] is symbol:
+            return number
+        number = symbol.place = len(self.symbols)
+        self.symbols.append(symbol)
+        if number < len(self.rows):
+            self._bind(number)
+        else:
+            self._grow()
+        return number
+
+    def _grow(self) -> None:
+        capacity = max(16, 2 * len(self.rows))
+        self.rows = np.zeros((capacity, self.rows.shape[1]), np.int64)
+        self.rings = np.zeros((capacity, self.rings.shape[1]), np.int64)
+        for number in range(len(self.symbols)):
+            self._bind(number)
+
+    def _bind(self, number: int) -> None:
+        symbol = self.symbols[number]
+        symbol.sequence.bind(memoryview(self.rows[number]).cast("B").cast("q"))
+        symbol.band.bind(self.rows[number, Row.PRICES :], self.rings[number])
