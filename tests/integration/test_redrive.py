@@ -262,7 +262,7 @@ def test_what_was_refused_is_stored_once_after_the_fix_and_redriving_again_chang
     platform, tickwire, stored, monkeypatch
 ):
     unreadable = bytearray(encode(record((4, 104))))
-    unreadable[4] = 2  # a version of the envelope that nobody here knows
+    unreadable[4] = 3  # a version of the envelope that nobody here knows
     platform.put_raw(encode(record((1, 101))))
     platform.put_raw(encode(record((2, 102), ahead=HOUR)))
     platform.put_raw(bytes(unreadable))

@@ -190,7 +190,7 @@ def test_bytes_and_base64_from_standard_input(
         (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "checksum does not match"),
         (lambda data: b"", "0 bytes are too few for a record"),
         (lambda data: b"hello, this is no record", "starts with b'hell'"),
-        (lambda data: data[:4] + b"\x09" + data[5:], "record version 9; this code reads version 1"),
+        (lambda data: data[:4] + b"\x09" + data[5:], "record version 9; this code reads version 2"),
         (lambda data: base64.b64encode(data)[:-8], "bytes"),
     ],
 )

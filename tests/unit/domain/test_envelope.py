@@ -1,17 +1,24 @@
 """The bytes of a record: layout, refusals, size."""
 
 import struct
+import subprocess
+import sys
+from dataclasses import replace
 from decimal import Decimal
 from zlib import crc32
 
 import msgspec
+import numpy as np
 import pytest
 
-from tickwire.columns import QuoteRows, Side, TradeRows
+from tickwire.capture import read_capture
+from tickwire.columns import QuoteBatch, QuoteRows, Side, TradeBatch, TradeRows
 from tickwire.envelope import decode, encode, split
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
 from tickwire.records import Bar, Gap, Header, Heartbeat, Notice, Progress, Quarantined, Record, RecordKind
 from tickwire.symbols import Instrument
+from tickwire.venues.feed import ParsedFrames
+from tickwire.venues.registry import new_feed
 
 BTC = Instrument("binance", "BTC-USDT", 8, 8)
 ETH = Instrument("binance", "ETH-USDT", 8, 8)
@@ -89,17 +96,33 @@ def test_a_record_of_nothing_is_a_record():
 
 def test_the_layout_is_the_documented_one():
     data = encode(Record(header=HEADER))
-    magic, version, reserved, length, checksum, head_length = struct.unpack_from("<4sB3sIII", data)
-    assert (magic, version, reserved) == (b"TKWR", 1, b"\0\0\0")
+    magic, version, reserved, length, checksum = struct.unpack_from("<4sB3sII", data)
+    assert (magic, version, reserved) == (b"TKWR", 2, b"\0\0\0")
     assert checksum == crc32(data[16:])
-    assert length == len(data) == 20 + head_length
-    assert msgspec.msgpack.decode(data[20:])[0][:4] == ["clean", 3, 17, HEADER.source]
+    assert length == len(data)
+    kind, partition, counter, source, created, hops = msgspec.msgpack.decode(data[16:])
+    assert (kind, partition, counter, created, hops) == (1, 3, 17, 5, [["ingestor", 4]])
+    assert sum(part << 64 * place for place, part in enumerate(source)) == int(HEADER.source)
+
+
+@pytest.mark.parametrize("source", ["0", "17", "9" * 80, "007", "-1", "", "²", "shard-1", "9" * 81, str(2**63)])
+@pytest.mark.parametrize(("created", "time"), [(5, 9), (2**63 - 1, -(2**63)), (-(2**63), 2**63 - 1), (0, 0)])
+def test_any_source_and_any_times_come_back(source, created, time):
+    header = Header(RecordKind.RAW, 0, 0, source, created, (("ingestor", time), ("validator", created)))
+    assert decode(encode(Record(header=header))).header == header
 
 
 def test_a_later_version_is_refused_by_name():
     data = bytearray(encode(_full_record()))
-    data[4] = 2
-    with pytest.raises(UnknownRecordVersion, match="version 2"):
+    data[4] = 3
+    with pytest.raises(UnknownRecordVersion, match="version 3"):
+        decode(bytes(data))
+
+
+def test_the_first_version_is_no_longer_read():
+    data = bytearray(encode(_full_record()))
+    data[4] = 1
+    with pytest.raises(UnknownRecordVersion, match="version 1"):
         decode(bytes(data))
 
 
@@ -120,28 +143,85 @@ def test_what_is_no_record_at_all_is_refused(data):
         decode(data)
 
 
+def _sealed(head: object) -> bytes:
+    """Give an envelope whose length and checksum are right, whatever it holds."""
+    body = msgspec.msgpack.encode(head)
+    return struct.pack("<4sB3sII", b"TKWR", 2, bytes(3), 16 + len(body), crc32(body)) + body
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (1, []),  # a row names an instrument that is not listed
-        (2, 3),  # more rows than the columns hold
-        (2, -1),
-        (2, 10**12),
-        (3, [1, 1]),  # too few columns
-        (0, ["raw"]),
-        (0, ["dirty", 0]),
-        (11, [["venue"]]),
+        ((0,), "raw"),
+        ((0,), 3),
+        ((0,), -1),
+        ((3,), 1.5),
+        ((3,), [1] * 6),
+        ((5,), [["ingestor"]]),
+        ((6, 0), []),  # rows of instruments that are not listed
+        ((6, 0), ["BTC-USDT", "ETH-USDT"]),  # more instruments than counts
+        ((6, 0), [["BTC-USDT"]]),
+        ((6, 0), [["BTC-USDT", "binance", 8]]),
+        ((6, 0), [["BTC-USDT", 8, "binance", 8]]),
+        ((6, 1), [1]),  # fewer rows than the columns hold
+        ((6, 1), [0]),
+        ((6, 1), [-1]),
+        ((6, 1), [10**12]),
+        ((6, 1), [2**64 - 1]),
+        ((6, 2), b""),
+        ((6, 2), b"\0" * 40),
+        ((6, 2), "text"),
+        ((6,), [["BTC-USDT"], [2]]),
+        ((7,), [[], [], b""]),
+        ((8,), [["venue"]]),
     ],
 )
-def test_a_head_that_contradicts_its_columns_is_refused_though_its_checksum_matches(place, value):
-    data = encode(Record(header=HEADER, trades=_trades((BTC, 1), (BTC, 2)).batch()))
-    head_length = struct.unpack_from("<I", data, 16)[0]
-    head = msgspec.msgpack.decode(data[20 : 20 + head_length])
-    head[place] = value
-    packed = msgspec.msgpack.encode(head)
-    body = struct.pack("<I", len(packed)) + packed + data[20 + head_length :]
-    with pytest.raises(DamagedRecord, match=r"unreadable|columns|column|names an instrument|length does not"):
-        decode(data[:8] + struct.pack("<II", 16 + len(body), crc32(body)) + body)
+def test_a_head_that_contradicts_itself_is_refused_though_its_checksum_matches(place, value):
+    head = msgspec.msgpack.decode(encode(Record(header=HEADER, trades=_trades((BTC, 1), (BTC, 2)).batch()))[16:])
+    head += [None, []]
+    *outer, last = place
+    part = head
+    for index in outer:
+        part = part[index]
+    part[last] = value
+    with pytest.raises(DamagedRecord):
+        decode(_sealed(head))
+
+
+def test_a_head_with_more_fields_than_there_are_is_refused():
+    with pytest.raises(DamagedRecord):
+        decode(_sealed([0, 0, 0, 0, 0, [], *[None] * 2, *[[]] * 9, []]))
+
+
+def test_text_that_is_no_utf8_is_refused():
+    body = msgspec.msgpack.encode([0, 0, 0, "??", 0, []]).replace(b"??", b"\xff\xff")
+    with pytest.raises(DamagedRecord, match="unreadable content"):
+        decode(struct.pack("<4sB3sII", b"TKWR", 2, bytes(3), 16 + len(body), crc32(body)) + body)
+
+
+def test_more_rows_than_a_record_may_hold_are_refused_whether_written_or_read():
+    many = TradeBatch((BTC,), *(np.zeros(1_000_001, dtype) for dtype in TradeBatch.COLUMNS.values()))
+    with pytest.raises(ValueError, match="1000001 rows"):
+        encode(Record(header=HEADER, trades=many))
+    head = msgspec.msgpack.decode(encode(Record(header=HEADER, trades=many.take(np.arange(1_000_000))))[16:])
+    head[6][1] = [1_000_001]
+    with pytest.raises(DamagedRecord, match="1000001 rows"):
+        decode(_sealed(head))
+
+
+@pytest.mark.parametrize("index", [-1, 1])
+def test_a_row_of_an_instrument_that_is_not_listed_is_not_written(index):
+    batch = _trades((BTC, 1)).batch()
+    with pytest.raises(ValueError, match=r"negative|instrument 1 of 1"):
+        encode(Record(header=HEADER, trades=replace(batch, instrument=np.array([index], np.int32))))
+
+
+def test_the_columns_of_a_decoded_batch_are_what_compiled_loops_take():
+    again = decode(encode(_full_record()))
+    for batch in (again.trades, again.quotes):
+        for name, dtype in batch.COLUMNS.items():
+            column = getattr(batch, name)
+            assert (column.dtype, column.flags.c_contiguous, column.flags.writeable) == (dtype, True, True)
 
 
 def test_envelopes_back_to_back_are_cut_into_themselves():
@@ -175,4 +255,48 @@ def test_a_thousand_neighbouring_trades_take_few_bytes():
             exchange_time=1_723_161_254_000_000_000 + k * 33_000_000,
             receive_time=1_723_161_252_730_000_000 + k * 33_000_000,
         )
-    assert len(encode(Record(header=HEADER, trades=rows.batch()))) < 5_000
+    assert len(encode(Record(header=HEADER, trades=rows.batch()))) < 1_500
+
+
+def test_a_single_trade_takes_less_than_a_hundred_bytes():
+    created = 1_723_161_254_020_000_000
+    header = Header(RecordKind.RAW, 3, created=created, hops=(("ingestor", created),))
+    assert len(encode(Record(header=header, trades=_trades((BTC, 6_486_989_273)).batch()))) < 100
+
+
+def test_random_numbers_take_no_more_than_themselves_and_their_lengths():
+    random = np.random.default_rng(5)
+    columns = [
+        random.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, 8_192, dtype, endpoint=True)
+        for dtype in TradeBatch.COLUMNS.values()
+    ]
+    batch = TradeBatch((BTC,), np.zeros(8_192, np.int32), *columns[1:])
+    assert len(encode(Record(header=HEADER, trades=batch))) < 8_192 * 43
+
+
+def test_importing_it_needs_no_compiler():
+    code = "import sys, tickwire.envelope; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("feed", "file", "most"),
+    [
+        ("binance", "binance_spot_btcusdt_20240808.gz", 4.2),
+        ("binance", "binance_spot_ethusdt_20240808.gz", 4.0),
+        ("coinbase", "coinbase_exchange_20260707.ndjson", 6.0),
+    ],
+)
+def test_real_trades_come_back_and_take_few_bytes(realdata, feed, file, most):
+    parser, parsed = new_feed(feed), ParsedFrames()
+    for captured in read_capture(realdata / "captures" / file):
+        parser.parse(captured.frame, captured.receive_time or 0, parsed)
+    trades, quotes = parsed.trades.batch(), parsed.quotes.batch()
+    data = encode(Record(header=HEADER, trades=trades))
+    again = decode(data).trades
+    order = np.argsort(trades.instrument, kind="stable")
+    assert all(np.array_equal(getattr(again, name), getattr(trades, name)[order]) for name in TradeBatch.COLUMNS)
+    assert len(data) / len(trades) < most
+    again_quotes = decode(encode(Record(header=HEADER, quotes=quotes))).quotes
+    order = np.argsort(quotes.instrument, kind="stable")
+    assert all(np.array_equal(getattr(again_quotes, name), getattr(quotes, name)[order]) for name in QuoteBatch.COLUMNS)

@@ -97,9 +97,9 @@ def test_a_record_of_another_partition_or_stream_is_damaged(data: bytes, error: 
 
 def test_a_later_version_of_the_envelope_is_named_as_such() -> None:
     data = bytearray(record(3))
-    data[4] = 2
+    data[4] = 3
     (only,) = decode_event({"Records": [item(1, "3", bytes(data))]})
-    with pytest.raises(UnknownRecordVersion, match="version 2"):
+    with pytest.raises(UnknownRecordVersion, match="version 3"):
         decode_input(only, kind=RecordKind.CLEAN)
 
 
