@@ -1,34 +1,44 @@
-"""Bars (OHLC, volume, notional) of trades, exact: offline, resampled, and kept incrementally.
+"""Bars (OHLC, volume, notional) of trades, exact: offline, and resampled; ``tickwire/bar_table.py`` keeps them live.
 
 A trade belongs to the bar of its exchange time. Within a bar, open is the price of the lowest
 trade id and close that of the highest: ids are the venue's own order, whereas hundreds of trades
 may share one timestamp. All sums are integers, so a bar is the same in whatever order and in
-however many pieces its trades arrive; every function here rests on :meth:`BarSums.merge`.
-
-Lateness: a bar is final once the symbol's watermark (the newest exchange time seen) has reached
-the bar's end plus :data:`LATENESS_SECONDS`. A trade that comes before that amends its bar; one that
-comes after it cannot, is reported as late, and its bar has to be recomputed from the stored trades.
+however many pieces its trades arrive.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from typing import Any, TypeVar
 
 import numpy as np
 
-from tickwire.columns import Side, TradeBatch, TradeFlag
+from tickwire.bar_rows import (
+    CHANGED_WIDTH,
+    FINAL,
+    INSTRUMENT,
+    INTERVAL,
+    NOT_LIVE,
+    PRICE_SCALE,
+    REVISION,
+    RUN_WIDTH,
+    SECOND,
+    SIZE_SCALE,
+    START,
+    SYMBOL,
+    Rows,
+    exact_columns,
+)
+from tickwire.columns import Int8, Int32, Int64, TradeBatch
 from tickwire.decimals import INT64_MAX, to_decimal
 from tickwire.records import Bar
 
-SECOND = 1_000_000_000
-LATENESS_SECONDS = {1: 10, 60: 60}
-"""The intervals kept live, in seconds, and how long after its end a bar of each can be amended."""
-
-NOT_LIVE = TradeFlag.SNAPSHOT | TradeFlag.BACKFILL | TradeFlag.REDRIVEN
-"""Trades whose receive time says nothing of the feed's latency: they came later than they were made public."""
+__all__ = ["NOT_LIVE", "SECOND", "BarSums", "bars_from_trades", "bars_of_rows", "kernel_columns", "resample"]
+__all__ += ["runs_of_trades", "sums_of_trades", "vwap"]
 
 _EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
-_BEGINNING = -(2**63)
+
+Column = TypeVar("Column", Int8, Int32, Int64)
 
 
 @dataclass(slots=True)
@@ -64,24 +74,6 @@ class BarSums:
         self.trades += other.trades
         self.latest_receive = max(self.latest_receive, other.latest_receive)
         self.revision += other.revision
-
-    def copy(self, *, start: int) -> "BarSums":
-        """Give the same sums as those of a bar that starts at ``start``."""
-        return BarSums(
-            start,
-            self.open,
-            self.high,
-            self.low,
-            self.close,
-            self.volume,
-            self.buy_volume,
-            self.notional,
-            self.trades,
-            self.first_id,
-            self.last_id,
-            self.latest_receive,
-            self.revision,
-        )
 
     def bar(self, venue: str, symbol: str, *, scales: tuple[int, int], interval: int, final: bool) -> Bar:
         """Give the bar of an interval in seconds; ``scales`` are those of price and size.
@@ -124,18 +116,47 @@ def bars_from_trades(batch: TradeBatch, interval_seconds: int) -> list[Bar]:
     ValueError
         If the interval is not a positive number of seconds.
     """
-    bars = [
-        sums.bar(
-            instrument.venue,
-            instrument.symbol,
-            scales=(instrument.price_scale, instrument.size_scale),
-            interval=interval_seconds,
-            final=True,
-        )
-        for index, sums in sums_of_trades(batch, interval_seconds)
-        for instrument in (batch.instruments[index],)
-    ]
+    runs = runs_of_trades(batch, interval_seconds)
+    rows = np.empty((len(runs), CHANGED_WIDTH), np.int64)
+    rows[:, :REVISION] = runs[:, :REVISION]
+    rows[:, [REVISION, INTERVAL, FINAL]] = 0, interval_seconds, 1
+    rows[:, SYMBOL] = runs[:, INSTRUMENT]
+    scales = np.array([i[2:] for i in batch.instruments], np.int64).reshape(-1, 2)
+    rows[:, [PRICE_SCALE, SIZE_SCALE]] = scales[runs[:, INSTRUMENT]]
+    bars = bars_of_rows(rows, [(i.venue, i.symbol) for i in batch.instruments])
     return sorted(bars, key=lambda bar: (bar.venue, bar.symbol, bar.start))
+
+
+def bars_of_rows(rows: Rows, symbols: Sequence[tuple[str, str]]) -> list[Bar]:
+    """Give bars as objects: int64 (n, CHANGED_WIDTH), of (venue, symbol) pairs that the rows refer to.
+
+    Volumes stop at the largest int64; see :meth:`BarSums.bar`.
+    """
+    start, first, high, low, last, volume, buy_volume, notional, *rest = exact_columns(rows)
+    price_scale, size_scale = rows[:, PRICE_SCALE], rows[:, SIZE_SCALE]
+    venue_symbols = [symbols[row] for row in rows[:, SYMBOL].tolist()]
+    # Column by column, since there may be thousands in each record.
+    columns: list[Iterable[Any]] = [
+        [venue for venue, _ in venue_symbols],
+        [symbol for _, symbol in venue_symbols],
+        rows[:, INTERVAL].tolist(),
+        start,
+        price_scale.tolist(),
+        size_scale.tolist(),
+        *(first, high, low, last),
+        _within_int64(volume),
+        _within_int64(buy_volume),
+        map(to_decimal, notional, (price_scale + size_scale).tolist()),
+        *rest[:3],
+        rows[:, REVISION].tolist(),
+        (rows[:, FINAL] == 1).tolist(),
+        rest[3],
+    ]
+    return list(map(Bar, *columns))
+
+
+def _within_int64(volumes: list[int]) -> list[int]:
+    return volumes if max(volumes, default=0) <= INT64_MAX else [min(units, INT64_MAX) for units in volumes]
 
 
 def sums_of_trades(batch: TradeBatch, interval_seconds: int) -> list[tuple[int, BarSums]]:
@@ -148,36 +169,52 @@ def sums_of_trades(batch: TradeBatch, interval_seconds: int) -> list[tuple[int, 
     ValueError
         If the interval is not a positive number of seconds.
     """
+    runs = runs_of_trades(batch, interval_seconds)
+    return list(zip(runs[:, INSTRUMENT].tolist(), map(BarSums, *exact_columns(runs)), strict=True))
+
+
+def runs_of_trades(batch: TradeBatch, interval_seconds: int) -> Rows:
+    """Give the sums of each bar as int64 (bars, RUN_WIDTH), laid out as ``tickwire/bar_rows.py`` says.
+
+    They rise by row of ``batch.instruments`` and start. Trades that rise by instrument and id, as the validator
+    gives them, are added up as they come; any other order costs a sort of its runs.
+
+    Raises
+    ------
+    ValueError
+        If the interval is not a positive number of seconds.
+    """
+    from tickwire.bars_kernel import add_up, join_runs
+
     if interval_seconds < 1:
         raise ValueError(f"an interval is at least 1 second, not {interval_seconds}")
+    runs = np.empty((len(batch), RUN_WIDTH), np.int64)
     if not len(batch):
-        return []
-    width = interval_seconds * SECOND
-    start = batch.exchange_time // width * width
-    order = np.lexsort((batch.trade_id, start, batch.instrument))
-    rows, start = batch.take(order), start[order]
-    new_bar = (np.diff(rows.instrument) != 0) | (np.diff(start) != 0)
-    first = np.concatenate(([0], np.flatnonzero(new_bar) + 1))
-    last = np.concatenate((first[1:], [len(batch)])) - 1
-    # Python integers: price times size passes int64 already at ordinary Bitcoin trades.
-    size = rows.size.astype(object)
-    received = np.where(rows.flags & int(NOT_LIVE), 0, rows.receive_time)
-    columns = (
-        rows.instrument[first],
-        start[first],
-        rows.price[first],
-        np.maximum.reduceat(rows.price, first),
-        np.minimum.reduceat(rows.price, first),
-        rows.price[last],
-        np.add.reduceat(size, first),
-        np.add.reduceat(np.where(rows.side == Side.BUY, size, 0), first),
-        np.add.reduceat(rows.price.astype(object) * size, first),
-        last - first + 1,
-        rows.trade_id[first],
-        rows.trade_id[last],
-        np.maximum.reduceat(received, first),
+        return runs
+    count, whole = add_up(*kernel_columns(batch), interval_seconds * SECOND, runs)
+    runs = runs[:count]
+    if not whole:
+        runs = runs[np.lexsort((runs[:, START], runs[:, INSTRUMENT]))]
+        runs = runs[: join_runs(runs)]
+    return runs
+
+
+def kernel_columns(batch: TradeBatch) -> tuple[Int32, Int64, Int64, Int64, Int8, Int64, Int64, Int8]:
+    """Give the columns of a batch as kernels take them: contiguous and writable, copied where they are not."""
+    return (
+        _writable(batch.instrument),
+        _writable(batch.trade_id),
+        _writable(batch.price),
+        _writable(batch.size),
+        _writable(batch.side),
+        _writable(batch.exchange_time),
+        _writable(batch.receive_time),
+        _writable(batch.flags),
     )
-    return [(row[0], BarSums(*row[1:])) for row in zip(*(c.tolist() for c in columns), strict=True)]
+
+
+def _writable(column: Column) -> Column:
+    return column if column.flags.c_contiguous and column.flags.writeable else column.copy()
 
 
 def resample(bars: Iterable[Bar], interval_seconds: int) -> list[Bar]:
@@ -242,78 +279,3 @@ def _sums_of_bar(bar: Bar, start: int) -> BarSums:
 
 def _units(value: Decimal, scale: int) -> int:
     return int(_EXACT.scaleb(value, scale))
-
-
-@dataclass(frozen=True, slots=True)
-class LateTrades:
-    """Trades that came when the bar of ``start`` (ns) and ``interval`` (s) was final already."""
-
-    interval: int
-    start: int
-    trades: int
-
-
-@dataclass(slots=True)
-class SymbolBars:
-    """The live bars of one symbol: those that can still be amended.
-
-    Attributes
-    ----------
-    price_scale, size_scale : of the instrument
-    watermark : newest exchange time seen, ns UTC
-    closed : per interval, the start (ns) of the oldest bar that is not final
-    bars : per interval, the open bars by start
-    """
-
-    price_scale: int
-    size_scale: int
-    watermark: int = _BEGINNING
-    closed: dict[int, int] = field(default_factory=lambda: dict.fromkeys(LATENESS_SECONDS, _BEGINNING))
-    bars: dict[int, dict[int, BarSums]] = field(default_factory=lambda: {i: {} for i in LATENESS_SECONDS})
-
-    def add(
-        self, seconds: Sequence[BarSums], newest_exchange_time: int
-    ) -> tuple[list[tuple[int, BarSums, bool]], list[LateTrades]]:
-        """Take in the 1 s sums of more trades, and the newest exchange time among them.
-
-        Gives (interval, sums, final) of every bar that changed or became final, ordered by interval
-        and start, each with its revision raised by one; and the trades that came too late. All
-        trades of one call are counted before any bar becomes final.
-        """
-        changed: list[tuple[int, BarSums, bool]] = []
-        late: list[LateTrades] = []
-        self.watermark = max(self.watermark, newest_exchange_time)
-        for interval, lateness in LATENESS_SECONDS.items():
-            width = interval * SECOND
-            open_bars = self.bars[interval]
-            touched = set()
-            for part in seconds:
-                start = part.start // width * width
-                if start < self.closed[interval]:
-                    late.append(LateTrades(interval, start, part.trades))
-                    continue
-                touched.add(start)
-                if start in open_bars:
-                    open_bars[start].merge(part)
-                else:
-                    open_bars[start] = part.copy(start=start)
-            self.closed[interval] = max(self.closed[interval], (self.watermark - lateness * SECOND) // width * width)
-            final = {start for start in open_bars if start < self.closed[interval]}
-            changed += [self._revised(interval, start, start in final) for start in sorted(touched | final)]
-        return changed, late
-
-    def close(self) -> list[tuple[int, BarSums, bool]]:
-        """Make every open bar final at once, as when the symbol's scales change."""
-        changed = []
-        for interval, open_bars in self.bars.items():
-            starts = sorted(open_bars)
-            if starts:
-                self.closed[interval] = starts[-1] + interval * SECOND
-            changed += [self._revised(interval, start, True) for start in starts]
-        return changed
-
-    def _revised(self, interval: int, start: int, final: bool) -> tuple[int, BarSums, bool]:
-        sums = self.bars[interval].pop(start) if final else self.bars[interval][start]
-        sums.revision += 1
-        # A copy, since the open bar goes on changing.
-        return interval, sums.copy(start=start), final

@@ -1,12 +1,15 @@
 """trades-clean to market-events: bars, conflated trades and quotes, the proofs passed on and summed up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
-from tickwire.bars import LATENESS_SECONDS, BarSums, LateTrades, SymbolBars, sums_of_trades
-from tickwire.columns import QuoteBatch, TradeBatch, TradeFlag
+from tickwire.bar_rows import FINAL, INTERVAL, START, SYMBOL, TRADES, Rows
+from tickwire.bar_table import Key
+from tickwire.bars import bars_of_rows
+from tickwire.columns import QuoteBatch, TradeBatch
 from tickwire.errors import CounterJump
 from tickwire.intervals import IntervalSet
 from tickwire.records import Bar, Continuity, FindingKind, Gap, Record, RecordKind
@@ -22,7 +25,6 @@ MAX_CONTINUITIES = 20
 """Symbols of which one record tells the continuity, at most 7 kB each; those told longest ago come first."""
 _LISTED_TRADES = 60
 """How far behind the newest id of a symbol a trade may lie to come onto a screen's list of last trades."""
-_FROM_THE_PAST = TradeFlag.BACKFILL | TradeFlag.REDRIVEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,12 @@ class SignalsStage(Stage[SignalsState]):
 
     def __init__(self, settings: SignalsSettings) -> None:
         self._settings = settings
+        # Once, and not with the first record.
+        import tickwire.bar_table_kernel  # noqa: F401
+
+    def prepare(self) -> None:
+        """Load the kernels."""
+        from tickwire import bar_table_kernel, bars_kernel  # noqa: F401
 
     def new_state(self) -> SignalsState:
         """Give the state of a partition that has seen nothing."""
@@ -79,14 +87,13 @@ class SignalsStage(Stage[SignalsState]):
         if source != state.source + 1:
             raise CounterJump(f"partition {record.header.partition}: record {source} after {state.source}")
         state.source = source
-        bars = _update_bars(state, record)
-        bars, withheld = _within_limit(bars, MAX_BARS - len(record.bars))
-        state.stale.add_bars(withheld)
+        bars = _update_bars(state, record.trades, limit=MAX_BARS - len(record.bars))
         output = Record(
             header=msgspec.structs.replace(
                 record.header, kind=RecordKind.EVENTS, counter=state.counter + 1, source=str(source)
             ),
-            trades=_listed_trades(state, newest_trades(record.trades, self._settings.newest_trades)),
+            # Without those that fill a gap too far back for a list of the last trades.
+            trades=state.bars.last_trades(record.trades, limit=self._settings.newest_trades, behind=_LISTED_TRADES),
             quotes=self._quotes(state, record),
             notices=record.notices,
             quarantined=record.quarantined,
@@ -120,16 +127,22 @@ class SignalsStage(Stage[SignalsState]):
             symbol = state.continuity.setdefault(key, SymbolContinuity())
             ids = tuple(reopened[key].ranges()) if key in reopened else ()
             symbol.take(progress.get(key), gaps.get(key, ()), ids, time=now)
-        due = sorted((one.told, key) for key, one in state.continuity.items() if one.due(now, pace=pace))
-        return tuple(state.continuity[key].tell(*key, time=now) for _, key in due[:MAX_CONTINUITIES])
+            if symbol.changed or symbol.urgent:
+                state.changed.add(key)
+        waiting = ((state.continuity[key], key) for key in state.changed)
+        due = sorted((one.told, key) for one, key in waiting if one.due(now, pace=pace))[:MAX_CONTINUITIES]
+        state.changed.difference_update(key for _, key in due)
+        return tuple(state.continuity[key].tell(*key, time=now) for _, key in due)
 
     def _quotes(self, state: SignalsState, record: Record) -> QuoteBatch:
         batch, now = record.quotes, record.header.created
         columns = [getattr(batch, name).tolist() for name in QuoteBatch.COLUMNS]
         for index, *row in zip(*columns, strict=True):
-            state.quotes.setdefault(batch.instruments[index], QuotePace()).waiting = tuple(row)
+            instrument = batch.instruments[index]
+            state.quotes.setdefault(instrument, QuotePace()).waiting = tuple(row)
+            state.waiting.add(instrument)
         due: list[tuple[Instrument, QuoteRow]] = []
-        for instrument in sorted(state.quotes):
+        for instrument in sorted(state.waiting):
             pace = state.quotes[instrument]
             if pace.waiting is None:
                 continue
@@ -139,6 +152,7 @@ class SignalsStage(Stage[SignalsState]):
             if pace.sent < self._settings.quotes_per_second:
                 due.append((instrument, pace.waiting))
                 pace.sent, pace.waiting = pace.sent + 1, None
+                state.waiting.remove(instrument)
         return _quote_batch(due)
 
 
@@ -151,76 +165,31 @@ def newest_trades(batch: TradeBatch, limit: int) -> TradeBatch:
     return batch.take(order[ends - np.arange(len(order)) <= limit])
 
 
-def _listed_trades(state: SignalsState, batch: TradeBatch) -> TradeBatch:
-    """Leave out trades that fill a gap too far back for a list of the last trades."""
-    listed = np.ones(len(batch), np.bool_)
-    for index in np.unique(batch.instrument).tolist():
-        rows = batch.instrument == index
-        key = (batch.instruments[index].venue, batch.instruments[index].symbol)
-        newest = max(state.newest.get(key, 0), int(batch.trade_id[rows].max()))
-        state.newest[key] = newest
-        listed &= ~rows | (batch.trade_id > newest - _LISTED_TRADES)
-    return batch.take(listed)
+def _update_bars(state: SignalsState, batch: TradeBatch, *, limit: int) -> list[Bar]:
+    """Give the bars that trades changed, at most ``limit``.
 
-
-def _update_bars(state: SignalsState, record: Record) -> list[Bar]:
-    """Give the bars that the record's trades changed; those that they came too late for become stale."""
-    batch = record.trades
-    seconds: dict[int, list[BarSums]] = {}
-    for index, sums in sums_of_trades(batch, 1):
-        seconds.setdefault(index, []).append(sums)
-    bars: list[Bar] = []
-    for index in sorted(seconds, key=lambda i: batch.instruments[i]):
-        instrument = batch.instruments[index]
-        key = (instrument.venue, instrument.symbol)
-        scales = (instrument.price_scale, instrument.size_scale)
-        live = state.bars.setdefault(key, SymbolBars(*scales))
-        rows = batch.instrument == index
-        if (live.price_scale, live.size_scale) != scales:
-            if np.all(batch.flags[rows] & int(_FROM_THE_PAST)):
-                # The instrument's scales changed since these were traded: no reason to change them back.
-                _add_stale(state, key, _as_late(seconds[index]))
-                continue
-            bars += _bars(instrument, (live.price_scale, live.size_scale), live.close())
-            live.price_scale, live.size_scale = scales
-        changed, late = live.add(seconds[index], int(batch.exchange_time[rows].max()))
-        bars += _bars(instrument, scales, changed)
-        _add_stale(state, key, late)
-    return bars
-
-
-def _as_late(seconds: list[BarSums]) -> list[LateTrades]:
-    widths = {interval: interval * _SECOND for interval in LATENESS_SECONDS}
-    return [
-        LateTrades(interval, part.start // width * width, part.trades)
-        for interval, width in widths.items()
-        for part in seconds
-    ]
-
-
-def _add_stale(state: SignalsState, key: tuple[str, str], late: list[LateTrades]) -> None:
-    for part in late:
-        state.stale.add((*key, part.interval), part.start, part.trades)
-
-
-def _bars(instrument: Instrument, scales: tuple[int, int], changed: list[tuple[int, BarSums, bool]]) -> list[Bar]:
-    return [
-        sums.bar(instrument.venue, instrument.symbol, scales=scales, interval=interval, final=final)
-        for interval, sums, final in changed
-    ]
-
-
-def _within_limit(bars: list[Bar], limit: int) -> tuple[list[Bar], list[Bar]]:
-    """Keep the longest and newest bars that a record can carry; give those too that are final and do not fit.
-
-    Only a record of trades hours apart has so many. A bar that is not final comes again by itself.
+    Those that trades came too late for become stale, and so do final ones that are too many: only a record of trades
+    hours apart has so many. A bar that is not final comes again by itself.
     """
-    if len(bars) <= limit:
-        return bars, []
-    by_worth = sorted(range(len(bars)), key=lambda k: (bars[k].interval, bars[k].start), reverse=True)
-    kept = set(by_worth[: max(0, limit)])
-    withheld = [bar for k, bar in enumerate(bars) if k not in kept and bar.final]
-    return [bar for k, bar in enumerate(bars) if k in kept], withheld
+    changes = state.bars.update(batch)
+    _add_stale(state, changes.symbols, changes.late)
+    kept, rest = _within_limit(changes.rows, limit)
+    _add_stale(state, changes.symbols, rest[rest[:, FINAL] == 1][:, [SYMBOL, INTERVAL, START, TRADES]])
+    return bars_of_rows(kept, changes.symbols)
+
+
+def _within_limit(rows: Rows, limit: int) -> tuple[Rows, Rows]:
+    """Keep the longest and newest bars, as they stand; give the others too."""
+    if len(rows) <= limit:
+        return rows, rows[:0]
+    kept = np.zeros(len(rows), np.bool_)
+    kept[np.lexsort((-rows[:, START], -rows[:, INTERVAL]))[: max(0, limit)]] = True
+    return rows[kept], rows[~kept]
+
+
+def _add_stale(state: SignalsState, symbols: Sequence[Key], late: Rows) -> None:
+    for row, interval, start, trades in late.tolist():
+        state.stale.add((*symbols[row], interval), start, trades)
 
 
 def _quote_batch(due: list[tuple[Instrument, QuoteRow]]) -> QuoteBatch:

@@ -1,21 +1,19 @@
 """What the signals stage remembers of a partition, and its bytes: a version, then MessagePack."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import accumulate
-from operator import attrgetter
 
 import msgspec
 
-from tickwire.bars import BarSums, SymbolBars
+from tickwire.bar_table import BarTable
 from tickwire.errors import UnreadableState
+from tickwire.stages.bar_table_state import PackedBars, pack_bars, unpack_bars
 from tickwire.stages.continuity import SymbolContinuity
 from tickwire.stages.continuity_state import PackedContinuity, pack_continuity, unpack_continuity
 from tickwire.stages.stale_bars import StaleBars
 from tickwire.symbols import Instrument
 
-_VERSION = 2
-_READABLE = (bytes([1]), bytes([_VERSION]))
-"""Version 1 had nothing after the quotes."""
+_VERSION = 3
 _SECOND = 1_000_000_000
 
 QuoteRow = tuple[int, ...]
@@ -41,31 +39,27 @@ class SignalsState:
     Attributes
     ----------
     counter, source : of the last output and of the last input
-    bars : those that can still be amended, by (venue, symbol)
+    bars : those that can still be amended
     quotes : their pace
-    newest : highest id of a trade, by (venue, symbol)
     stale : bars to recompute that no record has told yet
     continuity : by (venue, symbol)
+    waiting : instruments of which a quote waits
+    changed : keys of ``continuity`` of which something is to be told
     """
 
     counter: int = 0
     source: int = 0
-    bars: dict[tuple[str, str], SymbolBars] = field(default_factory=dict)
+    bars: BarTable = field(default_factory=BarTable)
     quotes: dict[Instrument, QuotePace] = field(default_factory=dict)
-    newest: dict[tuple[str, str], int] = field(default_factory=dict)
     stale: StaleBars = field(default_factory=StaleBars)
     continuity: dict[tuple[str, str], SymbolContinuity] = field(default_factory=dict)
+    waiting: set[Instrument] = field(init=False)
+    changed: set[tuple[str, str]] = field(init=False)
 
-
-class _Symbol(msgspec.Struct, array_like=True):
-    venue: str
-    symbol: str
-    price_scale: int
-    size_scale: int
-    watermark: int
-    closed: dict[int, int]
-    # The fields of BarSums as decimal text, since its sums may pass 64 bits.
-    bars: dict[int, list[tuple[str, ...]]]
+    def __post_init__(self) -> None:
+        # What a record brings is all that it should cost, however many symbols are known.
+        self.waiting = {instrument for instrument, pace in self.quotes.items() if pace.waiting is not None}
+        self.changed = {key for key, one in self.continuity.items() if one.changed or one.urgent}
 
 
 class _Quotes(msgspec.Struct, array_like=True):
@@ -87,27 +81,23 @@ class _Stale(msgspec.Struct, array_like=True):
 class _Partition(msgspec.Struct, array_like=True):
     counter: int
     source: int
-    symbols: list[_Symbol]
+    bars: PackedBars
     quotes: list[_Quotes]
-    newest: list[tuple[str, str, int]] = []
-    stale: list[_Stale] = []
-    continuity: list[PackedContinuity] = []
+    stale: list[_Stale]
+    continuity: list[PackedContinuity]
 
 
 _decode = msgspec.msgpack.Decoder(_Partition).decode
 _encode = msgspec.msgpack.Encoder().encode
-_bar_fields = attrgetter(*(f.name for f in fields(BarSums)))
 
 
 def dump_state(state: SignalsState) -> bytes:
     """Give the bytes of a state between two records; the same state always gives the same bytes."""
-    symbols = [_dump_symbol(*key, state.bars[key]) for key in sorted(state.bars)]
     quotes = [_dump_quotes(instrument, state.quotes[instrument]) for instrument in sorted(state.quotes)]
-    newest = [(*key, state.newest[key]) for key in sorted(state.newest)]
     stale = [_dump_stale(*group, starts) for group, starts in state.stale.waiting.items()]
     continuity = [pack_continuity(*key, state.continuity[key]) for key in sorted(state.continuity)]
     return bytes([_VERSION]) + _encode(
-        _Partition(state.counter, state.source, symbols, quotes, newest, stale, continuity)
+        _Partition(state.counter, state.source, pack_bars(state.bars), quotes, stale, continuity)
     )
 
 
@@ -119,11 +109,11 @@ def load_state(data: bytes) -> SignalsState:
     UnreadableState
         If the bytes are of another version, or damaged.
     """
-    if data[:1] not in _READABLE:
+    if data[:1] != bytes([_VERSION]):
         raise UnreadableState(f"signals state of version {data[:1].hex() or 'none'}; this code reads {_VERSION}")
     try:
         partition = _decode(memoryview(data)[1:])
-        bars = {(item.venue, item.symbol): _load_symbol(item) for item in partition.symbols}
+        bars = unpack_bars(partition.bars)
         stale = {(item.venue, item.symbol, item.interval): _load_stale(item) for item in partition.stale}
         continuity = {(item.venue, item.symbol): unpack_continuity(item) for item in partition.continuity}
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
@@ -131,16 +121,7 @@ def load_state(data: bytes) -> SignalsState:
     quotes = {
         Instrument(*item.instrument): QuotePace(item.second, item.sent, item.waiting) for item in partition.quotes
     }
-    newest = {(venue, symbol): trade_id for venue, symbol, trade_id in partition.newest}
-    return SignalsState(partition.counter, partition.source, bars, quotes, newest, StaleBars(stale), continuity)
-
-
-def _dump_symbol(venue: str, symbol: str, live: SymbolBars) -> _Symbol:
-    bars = {
-        interval: [tuple(map(str, _bar_fields(bars[start]))) for start in sorted(bars)]
-        for interval, bars in live.bars.items()
-    }
-    return _Symbol(venue, symbol, live.price_scale, live.size_scale, live.watermark, live.closed, bars)
+    return SignalsState(partition.counter, partition.source, bars, quotes, StaleBars(stale), continuity)
 
 
 def _dump_quotes(instrument: Instrument, pace: QuotePace) -> _Quotes:
@@ -157,11 +138,3 @@ def _dump_stale(venue: str, symbol: str, interval: int, starts: dict[int, int]) 
 def _load_stale(item: _Stale) -> dict[int, int]:
     width = item.interval * _SECOND
     return {place * width: trades for place, trades in zip(accumulate(item.steps), item.trades, strict=True)}
-
-
-def _load_symbol(item: _Symbol) -> SymbolBars:
-    bars = {
-        interval: {sums.start: sums for sums in (BarSums(*map(int, texts)) for texts in rows)}
-        for interval, rows in item.bars.items()
-    }
-    return SymbolBars(item.price_scale, item.size_scale, item.watermark, item.closed, bars)

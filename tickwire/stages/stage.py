@@ -34,6 +34,9 @@ class Stage(ABC, Generic[State]):
 
     name: str
 
+    def prepare(self) -> None:
+        """Load what :meth:`process` needs, so that the first record does not wait for it."""
+
     @abstractmethod
     def new_state(self) -> State:
         """Give the state of a partition that has seen nothing."""

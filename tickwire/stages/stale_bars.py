@@ -1,9 +1,8 @@
 """Bars that have to be recomputed from the lake, until a record has carried word of them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tickwire.records import Bar, StaleBar
+from tickwire.records import StaleBar
 
 MAX_STALE_BARS = 3_000
 """Stale bars in one record, about 32 bytes each, so that it stays below its size limit."""
@@ -26,11 +25,6 @@ class StaleBars:
         """Take in that a bar lacks ``trades``."""
         starts = self.waiting.setdefault(group, {})
         starts[start] = starts.get(start, 0) + trades
-
-    def add_bars(self, bars: Iterable[Bar]) -> None:
-        """Take in final bars that no record will carry."""
-        for bar in bars:
-            self.add((bar.venue, bar.symbol, bar.interval), bar.start, bar.trades)
 
     def take(self, limit: int = MAX_STALE_BARS) -> tuple[StaleBar, ...]:
         """Give at most ``limit`` that wait, each bar once, and forget them.

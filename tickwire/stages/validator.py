@@ -65,6 +65,10 @@ class ValidatorStage(Stage[ValidatorState]):
             band=settings.band,
         )
 
+    def prepare(self) -> None:
+        """Load the kernels."""
+        from tickwire.validation import admission_kernel, arrange_kernel  # noqa: F401
+
     def new_state(self) -> ValidatorState:
         """Give the state of a partition that has seen nothing."""
         return ValidatorState()

@@ -1,12 +1,15 @@
 """Bars worked by hand; tests/property/test_bars.py holds them against pandas."""
 
+from dataclasses import replace as replace_columns
 from decimal import Decimal
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from tickwire.bars import BarSums, LateTrades, SymbolBars, bars_from_trades, resample, sums_of_trades, vwap
-from tickwire.columns import Side, TradeBatch, TradeRows
+from tickwire.bar_table import BarTable
+from tickwire.bars import bars_from_trades, resample, vwap
+from tickwire.columns import Side, TradeBatch, TradeFlag, TradeRows
 from tickwire.records import Bar
 from tickwire.symbols import Instrument
 
@@ -140,71 +143,149 @@ def test_the_vwap_is_rounded_from_the_exact_quotient():
     assert vwap(bar) == 101
 
 
-def _add(live: SymbolBars, *trades: tuple[int, float, int, int, Side]):
-    batch = _trades(*trades)
-    sums = [sums for _, sums in sums_of_trades(batch, 1)]
-    changed, late = live.add(sums, int(batch.exchange_time.max()))
-    return [(interval, bar.start // SECOND, bar.trades, bar.revision, final) for interval, bar, final in changed], late
+def _add(live: BarTable, *trades: tuple[int, float, int, int, Side], instrument: Instrument = BTC):
+    """Give (interval, start in seconds, trades, revision, final) of what changed, and (interval, start, trades) of
+    what came too late."""
+    changes = live.update(_trades(*trades, instrument=instrument))
+    changed = [(bar.interval, bar.start // SECOND, bar.trades, bar.revision, bar.final) for bar in changes.bars()]
+    return changed, [(interval, start // SECOND, number) for _, interval, start, number in changes.late.tolist()]
 
 
 def test_a_live_bar_is_revised_by_each_record_that_touches_it():
-    live = SymbolBars(2, 3)
+    live = BarTable()
     assert _add(live, (1, 0.1, 1, 1, BUY), (2, 0.2, 1, 1, BUY))[0] == [(1, 0, 2, 1, False), (60, 0, 2, 1, False)]
     assert _add(live, (3, 1.0, 1, 1, BUY))[0] == [(1, 1, 1, 1, False), (60, 0, 3, 2, False)]
 
 
 def test_a_late_trade_within_the_lateness_amends_its_bar():
-    live = SymbolBars(2, 3)
+    live = BarTable()
     _add(live, (1, 0.0, 50, 1, BUY), (3, 10.9, 60, 1, BUY))
-    changed, late = _add(live, (2, 0.5, 70, 4, SELL))
-    assert changed == [(1, 0, 2, 2, False), (60, 0, 3, 2, False)]
-    assert late == []
-    bar = live.bars[1][0]
+    changes = live.update(_trades((2, 0.5, 70, 4, SELL)))
+    bar, minute = changes.bars()
+    assert (bar.interval, bar.start, bar.trades, bar.revision, bar.final) == (1, 0, 2, 2, False)
+    assert (minute.interval, minute.start, minute.trades, minute.revision, minute.final) == (60, 0, 3, 2, False)
+    assert len(changes.late) == 0
     assert (bar.open, bar.high, bar.close, bar.volume) == (50, 70, 70, 5)
 
 
 def test_a_bar_is_final_exactly_when_the_watermark_reaches_its_end_and_lateness():
-    live = SymbolBars(2, 3)
+    live = BarTable()
     _add(live, (1, 0.0, 1, 1, BUY))
     assert _add(live, (2, 10.999999999, 1, 1, BUY))[0][:1] == [(1, 10, 1, 1, False)]
     assert _add(live, (3, 11.0, 1, 1, BUY))[0][:2] == [(1, 0, 1, 2, True), (1, 11, 1, 1, False)]
-    assert 0 not in live.bars[1]
+    # It is not open any more.
+    assert _add(live, (4, 0.1, 1, 1, BUY))[1] == [(1, 0, 1)]
 
 
 def test_a_trade_later_than_the_lateness_is_reported_and_amends_nothing_final():
-    live = SymbolBars(2, 3)
+    live = BarTable()
     _add(live, (1, 0.0, 1, 1, BUY), (3, 30.0, 1, 1, BUY))
     changed, late = _add(live, (2, 0.5, 9, 1, BUY))
-    assert late == [LateTrades(1, 0, 1)]
+    assert late == [(1, 0, 1)]
     assert changed == [(60, 0, 3, 2, False)]
 
 
 def test_a_minute_is_final_a_minute_after_its_end():
-    live = SymbolBars(2, 3)
+    live = BarTable()
     _add(live, (1, 59.0, 1, 1, BUY))
     assert (60, 0, 1, 2, True) not in _add(live, (2, 119.999, 1, 1, BUY))[0]
     assert (60, 0, 1, 2, True) in _add(live, (3, 120.0, 1, 1, BUY))[0]
 
 
 def test_all_trades_of_a_first_record_count_however_long_it_spans():
-    live = SymbolBars(2, 3)
+    live = BarTable()
     changed, late = _add(live, (1, 0.0, 1, 1, BUY), (2, 1_000.0, 1, 1, BUY))
     assert late == []
     assert changed == [*[(1, 0, 1, 1, True), (1, 1_000, 1, 1, False), (60, 0, 1, 1, True), (60, 960, 1, 1, False)]]
 
 
-def test_closing_makes_every_open_bar_final():
-    live = SymbolBars(2, 3)
+def test_other_scales_make_every_open_bar_final():
+    live = BarTable()
     _add(live, (1, 0.0, 1, 1, BUY), (2, 5.0, 1, 1, BUY))
-    assert [(interval, bar.start // SECOND, final) for interval, bar, final in live.close()] == [
-        *[(1, 0, True), (1, 5, True), (60, 0, True)]
+    changed, late = _add(live, (3, 5.5, 1, 1, BUY), instrument=BTC._replace(price_scale=4))
+    assert changed == [(1, 0, 1, 2, True), (1, 5, 1, 2, True), (60, 0, 2, 2, True)]
+    assert late == [(1, 5, 1), (60, 0, 1)]
+
+
+def test_trades_of_the_past_alone_do_not_bring_their_scales_back():
+    live = BarTable()
+    _add(live, (1, 61.0, 1, 1, BUY), instrument=BTC._replace(price_scale=4))
+    old = _trades((2, 61.0, 1, 1, BUY), (3, 62.5, 1, 1, BUY))
+    changes = live.update(replace_columns(old, flags=np.full(2, TradeFlag.BACKFILL, np.int8)))
+    assert len(changes.rows) == 0
+    assert [tuple(row[1:]) for row in changes.late.tolist()] == [
+        *[(1, 61 * SECOND, 1), (1, 62 * SECOND, 1), (60, 60 * SECOND, 2)]
     ]
-    assert _add(live, (3, 5.5, 1, 1, BUY))[1] == [LateTrades(1, 5 * SECOND, 1), LateTrades(60, 0, 1)]
+    # One live trade among them does, also in a second that other trades of it come before.
+    (first, second), other = (old.take(np.array([k])) for k in (0, 1)), _trades((1, 61.0, 1, 1, BUY), instrument=ETH)
+    first = replace_columns(first, flags=np.full(1, TradeFlag.BACKFILL, np.int8))
+    second = replace_columns(second, exchange_time=first.exchange_time + 1)
+    changes = live.update(TradeBatch.concat([first, other, second]))
+    bars = [bar for bar in changes.bars() if bar.symbol == BTC.symbol]
+    assert [(bar.price_scale, bar.interval, bar.final) for bar in bars] == [(4, 1, True), (4, 60, True)]
+    assert [tuple(row[1:]) for row in changes.late.tolist()] == [(1, 61 * SECOND, 2), (60, 60 * SECOND, 2)]
 
 
 def test_a_bar_that_was_given_does_not_change_afterwards():
-    live = SymbolBars(2, 3)
-    ((_, given, _), *_), _ = live.add([BarSums(0, *[1] * 11)], 0)
-    live.add([BarSums(0, *[1] * 11)], 0)
-    assert (given.trades, given.revision) == (1, 1)
-    assert live.bars[1][0].trades == 2
+    live = BarTable()
+    given = live.update(_trades((1, 0.0, 1, 1, BUY)))
+    live.update(_trades((2, 0.0, 1, 1, BUY)))
+    assert [(bar.trades, bar.revision) for bar in given.bars()] == [(1, 1), (1, 1)]
+
+
+def test_symbols_do_not_touch_each_other():
+    live = BarTable()
+    _add(live, (1, 0.0, 1, 1, BUY))
+    assert _add(live, (1, 500.0, 1, 1, BUY), instrument=ETH)[0] == [(1, 500, 1, 1, False), (60, 480, 1, 1, False)]
+    assert _add(live, (2, 0.5, 1, 1, BUY))[0] == [(1, 0, 2, 2, False), (60, 0, 2, 2, False)]
+
+
+def test_a_table_grows_by_symbols_one_by_one():
+    live = BarTable()
+    symbols = [BTC._replace(symbol=f"S{k:03}-USDT") for k in reversed(range(100))]
+    for symbol in symbols:
+        assert _add(live, (1, 0.0, 1, 1, BUY), instrument=symbol)[0][0] == (1, 0, 1, 1, False)
+    both = TradeBatch.concat([_trades((2, 0.0, 1, 1, BUY), instrument=symbol) for symbol in symbols])
+    bars = live.update(both).bars()
+    assert [(bar.symbol, bar.interval) for bar in bars] == [
+        (symbol.symbol, interval) for symbol in reversed(symbols) for interval in (1, 60)
+    ]
+    assert {(bar.trades, bar.revision) for bar in bars} == {(2, 2)}
+
+
+def test_instruments_without_a_trade_take_no_room():
+    live = BarTable()
+    instruments = tuple(BTC._replace(symbol=f"S{k:03}-USDT") for k in range(100))
+    batch = replace_columns(_trades((1, 0.0, 5, 1, BUY)), instruments=instruments)
+    for first, number, trades in ((70, 1, 1), (70, 2, 2), (30, 3, 1)):
+        index = np.array([first], np.int32)
+        shared = replace_columns(batch, instrument=index, trade_id=np.array([number]))
+        assert [(bar.symbol, bar.trades) for bar in live.update(shared).bars()] == [(f"S{first:03}-USDT", trades)] * 2
+        assert live.last_trades(shared, limit=1, behind=5).trade_id.tolist() == [number]
+    assert [symbol for _, symbol in live.symbols] == ["S070-USDT", "S030-USDT"]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 2, 0, 3, 1]])
+def test_the_last_trades_are_those_with_the_highest_ids_near_the_newest(order):
+    live = BarTable()
+    live.update(_trades((100, 0.0, 1, 1, BUY)))
+    batch = TradeBatch.concat(
+        [
+            _trades((99, 0.0, 1, 1, BUY), (40, 0.0, 1, 1, BUY), (41, 0.0, 1, 1, BUY)),
+            _trades((7, 0.0, 1, 1, BUY), (8, 0.0, 1, 1, BUY), instrument=ETH),
+        ]
+    ).take(np.array(order))
+    live.update(batch)
+    last = live.last_trades(batch, limit=2, behind=60)
+    found = [(last.instruments[k].symbol, i) for k, i in zip(last.instrument, last.trade_id, strict=True)]
+    assert sorted(found) == [("BTC-USDT", 41), ("BTC-USDT", 99), ("ETH-USDT", 7), ("ETH-USDT", 8)]
+    assert [i for name, i in found if name == "BTC-USDT"] == [41, 99]
+
+
+def test_arrays_that_are_views_or_read_only_are_taken_too():
+    batch = _trades((1, 0.0, 5, 1, BUY), (2, 0.0, 6, 1, BUY), (3, 0.0, 7, 1, BUY))
+    every_other = batch.take(slice(None, None, 2))
+    for name in batch.COLUMNS:
+        getattr(batch, name).flags.writeable = False
+    assert [bar.close for bar in bars_from_trades(batch, 1)] == [7]
+    assert [bar.volume for bar in bars_from_trades(every_other, 1)] == [2]

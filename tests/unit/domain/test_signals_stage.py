@@ -275,7 +275,7 @@ def test_a_saved_state_of_another_version_or_damaged_is_refused():
     stage.process(state, _clean((BTC, 1, 0.5), quotes=_quote(1)), 1)
     data = stage.dump(state)
     assert stage.dump(stage.load(data)) == data
-    for bad in (b"", b"\xff" + data[1:], data[:-1], data[:1] + b"\xc0"):
+    for bad in (b"", b"\xff" + data[1:], b"\x02" + data[1:], data[:-1], data[:1] + b"\xc0"):
         with pytest.raises(UnreadableState):
             stage.load(bad)
 
@@ -351,11 +351,3 @@ def test_of_many_symbols_those_told_longest_ago_come_first():
     outputs = _run(_clean(created=100 * SECOND, progress=all_of_them), _clean(created=100 * SECOND, quotes=_quote(1)))
     told = [[one.symbol for one in output.continuity] for output in outputs]
     assert told == [[s.symbol for s in symbols[:MAX_CONTINUITIES]], [s.symbol for s in symbols[MAX_CONTINUITIES:]]]
-
-
-def test_a_state_of_the_version_before_is_continued():
-    stage = SignalsStage(SignalsSettings())
-    # MessagePack of [counter 3, source 4, no symbols, no quotes].
-    state = stage.load(b"\x01\x94\x03\x04\x90\x90")
-    output = stage.process(state, _clean((BTC, 1, 0.5)), 5).record
-    assert output.header.counter == 4
