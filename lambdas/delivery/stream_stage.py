@@ -69,6 +69,7 @@ class StreamStage(Generic[State]):
         dead_letters: DeadLetterQueue | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        stage.prepare()
         self._stage = stage
         self._input_kind = input_kind
         self._states = states

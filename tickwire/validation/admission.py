@@ -20,7 +20,7 @@ from tickwire.symbols import Instrument
 from tickwire.validation.price_band import BandSettings
 from tickwire.validation.rules import RULE_CODES, Rule
 from tickwire.validation.sequence import BatchChanges, Verdict
-from tickwire.validation.sequence_table import SequenceTable, SymbolState
+from tickwire.validation.sequence_table import NOT_CARRIED, UNPLACED, SequenceTable, SymbolState
 from tickwire.validation.spans import Span
 
 HOUR = 3_600 * 10**9
@@ -89,8 +89,8 @@ class Admission:
 def admit(batch: TradeBatch, places: Int64, table: SequenceTable, limits: Limits) -> Admission:
     """Judge a batch's trades in their order of arrival, and give those that come in.
 
-    ``places`` (instruments,) says which row of ``table`` is each instrument's; -1 marks a symbol that is not
-    carried. The table, and the sequences and bands bound to it, are changed.
+    ``places`` (instruments,) says which row of ``table`` is each instrument's; a negative one marks a symbol that
+    is not carried. The table, and the sequences and bands bound to it, are changed.
     """
     from tickwire.validation.admission_kernel import apply_rules
     from tickwire.validation.arrange_kernel import arrange, gather, group
@@ -256,16 +256,21 @@ def places_of(
 ) -> Int64:
     """Give the row of the table of each of the batch's instruments, made where it has none yet.
 
-    It is -1 where no trade is the instrument's, and where ``known``, the ``venue:SYMBOL`` that are carried,
-    has it not; None carries whatever comes.
+    It is negative where no trade is the instrument's, and where ``known``, the ``venue:SYMBOL`` that are
+    carried, has it not; None carries whatever comes. Batch after batch of the same instruments finds them at once.
     """
-    present = np.zeros(len(batch.instruments), np.bool_)
-    present[batch.instrument] = True
-    places = np.full(len(batch.instruments), -1, np.int64)
-    for index in np.flatnonzero(present).tolist():
-        instrument = batch.instruments[index]
-        if known is None or f"{instrument.venue}:{instrument.symbol}" in known:
-            places[index] = table.place(symbol_state(symbols, instrument))
+    if table.instruments is not batch.instruments and table.instruments != batch.instruments:
+        table.instruments, table.places = batch.instruments, np.full(len(batch.instruments), UNPLACED, np.int64)
+    places = table.places
+    if places.min(initial=0) == UNPLACED:
+        present = np.zeros(len(places), np.bool_)
+        present[batch.instrument] = True
+        for index in np.flatnonzero(present & (places == UNPLACED)).tolist():
+            instrument = batch.instruments[index]
+            if known is None or f"{instrument.venue}:{instrument.symbol}" in known:
+                places[index] = table.place(symbol_state(symbols, instrument))
+            else:
+                places[index] = NOT_CARRIED
     return places
 
 

@@ -147,7 +147,7 @@ def judge(
     ----------
     order, bounds : rows by instrument, from :func:`~tickwire.validation.arrange_kernel.group`
     trade_id, price, exchange_time, flags : the batch's columns; prices out of the band get their flag
-    places : by instrument, its row in ``rows`` and ``rings``, or -1 for a symbol that is not carried
+    places : by instrument, its row in ``rows`` and ``rings``, or less than 0 for a symbol that is not carried
     rows, rings : the table's numbers and prices, changed in place
     band, max_jump : ``BandSettings.numbers``; how far ahead an id may be (ids)
     codes : in, by row, 0 or the rule that it breaks; out, ACCEPTED, DUPLICATE, or the rule

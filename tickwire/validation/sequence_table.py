@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tickwire.columns import Int64
+from tickwire.symbols import Instrument
 from tickwire.validation.price_band import PriceBand
 from tickwire.validation.sequence import ROW_WIDTH, Row, TradeSequence
 
@@ -29,6 +31,10 @@ class SymbolState:
         self.band.clear()
 
 
+NOT_CARRIED, UNPLACED = -1, -2
+"""In the place of a row: the symbol is none that is carried; nothing of it has come yet."""
+
+
 class SequenceTable:
     """The rows of a partition's symbols: integers of their sequences and bands, and their recent prices.
 
@@ -37,12 +43,15 @@ class SequenceTable:
     rows : int64 (capacity, ROW_WIDTH), see :class:`~tickwire.validation.sequence.Row`
     rings : int64 (capacity, prices of the band)
     symbols : by row
+    instruments, places : of the last batch, and the row of each
     """
 
     def __init__(self, *, prices: int) -> None:
         self.rows = np.zeros((0, ROW_WIDTH), np.int64)
         self.rings = np.zeros((0, prices), np.int64)
         self.symbols: list[SymbolState] = []
+        self.instruments: tuple[Instrument, ...] = ()
+        self.places: Int64 = np.empty(0, np.int64)
 
     def place(self, symbol: SymbolState) -> int:
         """Give the row of a symbol, which lies in this table from now on."""
