@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from tickwire.symbols import Instrument
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 Int8 = npt.NDArray[np.int8]
+Bool = npt.NDArray[np.bool_]
 
 
 class Side(IntEnum):
@@ -159,31 +160,63 @@ def _concat(cls: type[Batch], batches: Sequence[Batch]) -> Batch:
     return cls(tuple(table), index, *columns)
 
 
-class _Rows:
-    """Grows row by row while frames are parsed; `batch` turns it into columns and empties it."""
+class _Rows(Generic[Batch]):
+    """Grows row by row, or batch by batch, while frames are parsed; `batch` turns it into columns and empties it."""
 
-    __slots__ = ("_rows", "_table")
+    __slots__ = ("_batches", "_in_batches", "_rows", "_table")
+
+    _batch_type: type[Batch]
 
     def __init__(self) -> None:
         self._table: dict[Instrument, int] = {}
         self._rows: list[tuple[int, ...]] = []
+        self._batches: list[Batch] = []
+        self._in_batches = 0
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._in_batches + len(self._rows)
+
+    def extend(self, batch: Batch) -> None:
+        """Add a batch behind the rows so far. It is kept, not copied, so it must not change any more."""
+        if len(batch):
+            self._close_rows()
+            self._batches.append(batch)
+            self._in_batches += len(batch)
+
+    def batch(self) -> Batch:
+        """Give the rows so far, in order of arrival, and start anew."""
+        self._close_rows()
+        batches, self._batches, self._in_batches = self._batches, [], 0
+        if len(batches) == 1:
+            return batches[0]
+        if batches and all(one.instruments is batches[0].instruments for one in batches):
+            names = self._batch_type.COLUMNS
+            columns = [np.concatenate([getattr(one, name) for one in batches]) for name in names]
+            return self._batch_type(batches[0].instruments, *columns)
+        return _concat(self._batch_type, batches)
 
     def _index(self, instrument: Instrument) -> int:
         return self._table.setdefault(instrument, len(self._table))
 
-    def _columns(self, dtypes: dict[str, type[np.signedinteger[Any]]]) -> list[Any]:
+    def _close_rows(self) -> None:
+        """Make a batch of the rows that were added one by one."""
+        if not self._rows:
+            return
+        dtypes = self._batch_type.COLUMNS
         rows, self._rows = self._rows, []
         matrix = np.array(rows, np.int64).reshape(len(rows), len(dtypes))
         columns = [np.ascontiguousarray(matrix[:, k], dtype) for k, dtype in enumerate(dtypes.values())]
         table, self._table = tuple(self._table), {}
-        return [table, *columns]
+        self._batches.append(self._batch_type(table, *columns))
+        self._in_batches += len(rows)
 
 
-class TradeRows(_Rows):
-    """Collects trades one by one and gives them as a :class:`TradeBatch`."""
+class TradeRows(_Rows[TradeBatch]):
+    """Collects trades one by one, or in batches, and gives them as a :class:`TradeBatch`."""
+
+    __slots__ = ()
+
+    _batch_type = TradeBatch
 
     def append(
         self,
@@ -201,13 +234,13 @@ class TradeRows(_Rows):
         index = self._index(instrument)
         self._rows.append((index, trade_id, price, size, side, exchange_time, receive_time, flags))
 
-    def batch(self) -> TradeBatch:
-        """Give the rows so far, in order of arrival, and start anew."""
-        return TradeBatch(*self._columns(TradeBatch.COLUMNS))
 
+class QuoteRows(_Rows[QuoteBatch]):
+    """Collects quotes one by one, or in batches, and gives them as a :class:`QuoteBatch`."""
 
-class QuoteRows(_Rows):
-    """Collects quotes one by one and gives them as a :class:`QuoteBatch`."""
+    __slots__ = ()
+
+    _batch_type = QuoteBatch
 
     def append(
         self,
@@ -224,7 +257,3 @@ class QuoteRows(_Rows):
         """Add one quote; units as in :class:`QuoteBatch`."""
         index = self._index(instrument)
         self._rows.append((index, bid_price, bid_size, ask_price, ask_size, update_id, exchange_time, receive_time))
-
-    def batch(self) -> QuoteBatch:
-        """Give the rows so far, in order of arrival, and start anew."""
-        return QuoteBatch(*self._columns(QuoteBatch.COLUMNS))

@@ -43,12 +43,17 @@ class Connections:
     def check(self, entries: Iterable[FeedSettings]) -> None:
         """See that the venues could have these symbols, so that a wrong one stops the task now, and not later.
 
+        Loads what the feeds need to read frames, too.
+
         Raises
         ------
         UnknownSymbol, ValueError
         """
         for entry in entries:
-            self._new_feed(entry.feed).connect_path(entry.symbols)
+            feed = self._new_feed(entry.feed)
+            feed.connect_path(entry.symbols)
+            # Before any socket is open, not when its first frames come.
+            feed.prepare()
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Run the connections, those that are open and those that will be, as tasks of a group."""

@@ -24,6 +24,8 @@ class FeedStats:
     last_end: str = ""
     """Why its last connection ended or could not be made."""
     frames: int = 0
+    slow_frames: int = 0
+    """Of those read many together, that matched no layout: nearly all do when the venue writes them otherwise."""
     trades: int = 0
     quotes: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
@@ -73,6 +75,7 @@ class FeedStats:
     def add(self, parsed: ParsedFrames, added: Added) -> None:
         """Count a hand-over."""
         self.frames += parsed.frames
+        self.slow_frames += parsed.slow_frames
         self.trades += sum(seen.trades for seen in added.trades)
         self.quotes += sum(rows for _, rows in added.quotes)
         self.checksum_failures += parsed.checksum_failures
@@ -87,6 +90,7 @@ class FeedStats:
             "connected": self.connected == self.connections,
             "connections": self.connections,
             "frames": self.frames,
+            "slow_frames": self.slow_frames,
             "trades": self.trades,
             "quotes": self.quotes,
             "rejects": dict(self.rejects),

@@ -10,17 +10,24 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from ecs_tasks.ingestor.ends import Cause, End, end_of_socket
 from ecs_tasks.ingestor.logs import log
 from ecs_tasks.ingestor.streams import StreamWatch
-from tickwire.venues.feed import MAX_FRAME_BYTES, Feed, FrameReject, ParsedFrames, RejectReason
+from tickwire.venues.feed import MAX_FRAME_BYTES, Feed, ParsedFrames, RejectReason
+from tickwire.venues.frame_buffer import FrameBuffer
 from tickwire.venues.rate_budget import RateBudget, RateRules
 
 FLUSH_ROWS = 4096
 """Rows parsed from one socket that are handed over at once, without awaiting the next flush."""
+PARSE_FRAMES = 4096
+"""Frames of one read of the socket that are parsed together at most."""
+FEW_FRAMES = 3
+"""Of fewer frames, a call of the kernel that reads many together costs more than to parse each."""
+MAX_CONTROL_BYTES = 125
+"""RFC 6455, 5.5: no control frame has a longer payload."""
 MAX_SOCKET_FRAME_BYTES = 2 * MAX_FRAME_BYTES
 """Frames up to here are read, so that one too large for the parser is kept as a reject; above, the socket is cut."""
 
 
 class Session(WSListener):
-    """Parses the frames of one socket in its callback, and knows why it ended.
+    """Parses the frames of one socket, all of one read of it together, and knows why it ended.
 
     ``hand_over`` is called with the session when much has been parsed; the host also takes
     ``parsed`` at every flush. ``ended`` gets the reason when the socket is gone; ``retire`` gets one
@@ -41,6 +48,8 @@ class Session(WSListener):
         self._hand_over = hand_over
         self._transport: WSTransport | None = None
         self._fragments = bytearray()
+        self._waiting: list[bytes] = []
+        self._frames = FrameBuffer()
         self._pinged = float("-inf")
         # The burst and what comes back in a second are together what may be sent in any second.
         refill = max(feed.messages_per_second // 2, 1)
@@ -58,7 +67,14 @@ class Session(WSListener):
             self.ended.set_result(end_of_socket(transport))
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Parse a data frame, answer a ping, follow a close (picows)."""
+        """Keep a data frame until the read of the socket is through, answer a ping, follow a close (picows)."""
+        # Most frames: whole, and too long for a control frame. To ask picows for the type costs more than all of this.
+        if frame.payload_size > MAX_CONTROL_BYTES and frame.fin and not self._fragments:
+            self._waiting.append(frame.get_payload_as_bytes())
+            if frame.last_in_buffer or len(self._waiting) >= PARSE_FRAMES:
+                self._parse_waiting()
+            return
+        self._parse_waiting()
         kind = frame.msg_type
         if kind == WSMsgType.PONG:
             # Answered by the venue's edge, which may live on when what is behind it is dead.
@@ -71,7 +87,8 @@ class Session(WSListener):
                 if whole is None:
                     return
                 payload = whole
-            self._parse(payload)
+            self._waiting.append(payload)
+            self._parse_waiting()
         elif kind == WSMsgType.PING:
             # Not left to picows, which would answer without letting us count the frame as life.
             transport.send_pong(frame.get_payload_as_bytes())
@@ -140,15 +157,25 @@ class Session(WSListener):
         parsed, self.parsed = self.parsed, ParsedFrames()
         return parsed
 
-    def _parse(self, payload: bytes) -> None:
+    def _parse_waiting(self) -> None:
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        self.last_frame = time.monotonic()
+        # One time for all: they came out of one read of the socket.
         self.last_frame_ns = receive_time = time.time_ns()
         parsed = self.parsed
-        try:
-            self.feed.parse(payload, receive_time, parsed)
-        except Exception as error:  # the frame must not be lost with a parser's fault
-            log(logging.ERROR, "the parser failed on a frame", feed=self.feed.name, error=repr(error))
-            detail = f"{type(error).__name__}: {error}"
-            parsed.rejects.append(FrameReject(RejectReason.PARSER_FAILED, detail, payload, receive_time))
+        rejects = len(parsed.rejects)
+        if len(waiting) < FEW_FRAMES:
+            for payload in waiting:
+                self.feed.parse_guarded(payload, receive_time, parsed)
+        else:
+            self._frames.clear()
+            self._frames.extend(waiting, [receive_time] * len(waiting))
+            self.feed.parse_frames(self._frames, parsed)
+        for reject in parsed.rejects[rejects:]:
+            if reject.reason is RejectReason.PARSER_FAILED:
+                log(logging.ERROR, "the parser failed on a frame", feed=self.feed.name, error=reject.detail)
         for status in parsed.statuses:
             if status.halted is not None:
                 self.halted = status.halted

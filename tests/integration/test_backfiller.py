@@ -173,7 +173,10 @@ class World:
     async def traded(self, trades: int, *, after: dict[str, int]) -> None:
         """Wait until each symbol has ``trades`` more than up to these ids."""
         async with asyncio.timeout(DEADLINE):
-            while not all(last >= after[key] + trades for key, last in (await self.newest()).items()):
+            while True:
+                newest = await self.newest()
+                if all(newest[key] >= last + trades for key, last in after.items()):
+                    return
                 await asyncio.sleep(0.05)
 
     def clean(self) -> dict[int, list[Record]]:

@@ -14,6 +14,7 @@ BROUGHT_IN = {"botocore": "boto3", "pydantic": "pydantic-settings", "yarl": "aio
 PROBE = """
 import sys
 import ecs_tasks.backfiller.__main__, ecs_tasks.backfiller.bar_repair
+import tickwire.bars_kernel  # which a repair loads when it computes its first bars
 from tickwire.venues.history import HISTORIES, new_history
 for name in HISTORIES:
     new_history(name)

@@ -49,6 +49,54 @@ def test_giving_a_batch_empties_the_rows():
     assert rows.batch().instruments == ()
 
 
+def test_rows_and_batches_keep_their_order():
+    rows = _rows((BTC, 3), (ETH, 1))
+    rows.extend(_rows((ETH, 7), (BTC, 8)).batch())
+    rows.extend(TradeBatch.empty())
+    rows.append(ETH, trade_id=9, price=90, size=900, side=Side.BUY, exchange_time=1_009, receive_time=2_009, flags=0)
+    assert len(rows) == 5
+    batch = rows.batch()
+    assert batch.trade_id.tolist() == [3, 1, 7, 8, 9]
+    assert [batch.instruments[k] for k in batch.instrument] == [BTC, ETH, ETH, BTC, ETH]
+    assert batch.side.tolist() == [2, 2, 2, 2, 1]
+    assert {name: getattr(batch, name).dtype for name in TradeBatch.COLUMNS} == TradeBatch.COLUMNS
+    assert (len(rows), len(rows.batch())) == (0, 0)
+
+
+def test_batches_of_one_table_are_joined_without_a_new_one():
+    batch = _rows((BTC, 3), (ETH, 1), (BTC, 2)).batch()
+    rows = TradeRows()
+    rows.extend(batch.take(np.array([1])))
+    rows.extend(batch.take(np.array([0, 2])))
+    joined = rows.batch()
+    assert joined.instruments is batch.instruments
+    assert joined.instrument.tolist() == [1, 0, 0]
+    assert joined.trade_id.tolist() == [1, 3, 2]
+    rows.extend(batch)
+    assert rows.batch() is batch
+
+
+def test_quotes_of_batches_keep_their_order():
+    def quote(price: int) -> QuoteRows:
+        rows = QuoteRows()
+        rows.append(
+            BTC,
+            bid_price=price,
+            bid_size=1,
+            ask_price=price + 1,
+            ask_size=2,
+            update_id=0,
+            exchange_time=5,
+            receive_time=6,
+        )
+        return rows
+
+    rows = quote(10)
+    rows.extend(quote(20).batch())
+    rows.extend(quote(30).batch())
+    assert rows.batch().bid_price.tolist() == [10, 20, 30]
+
+
 def test_an_empty_batch_has_every_column_in_its_type():
     for cls in (TradeBatch, QuoteBatch):
         empty = cls.empty()

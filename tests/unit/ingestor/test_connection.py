@@ -77,6 +77,7 @@ async def test_connects_subscribes_and_publishes(exchange: Any, stream: Any, que
         "connected": True,
         "connections": 1,
         "frames": 502,
+            "slow_frames": 0,
         "trades": 500,
         "quotes": 1,
         "rejects": {},

@@ -16,7 +16,7 @@ import sys
 import ecs_tasks.ingestor.__main__, ecs_tasks.ingestor.aws
 from tickwire.venues.registry import FEEDS, new_feed
 for name in FEEDS:
-    new_feed(name)
+    new_feed(name).prepare()
 for name, module in sorted(sys.modules.items()):
     if name.partition(".")[0] in ("ecs_tasks", "tickwire") and module.__file__:
         print(module.__file__)

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from tickwire.symbols import Instrument
+from tickwire.venues.binance.layout import LAYOUTS
 from tickwire.venues.binance.parse import Parser
 from tickwire.venues.binance.subscribe import ATTEMPTS, stream_path
 from tickwire.venues.binance.symbols import SymbolTable
@@ -32,6 +34,7 @@ class BinanceFeed(Feed):
     # each 20 s is the only proof of life, so two may be lost. Connections are cut after 24 h.
     liveness = Liveness(silence_seconds=45, stream_silence_seconds=30, connection_seconds=24 * 3600)
     attempts = ATTEMPTS
+    layouts = LAYOUTS
 
     def __init__(self, *, aggregate: bool = False) -> None:
         self._symbols = SymbolTable(self.venue)
@@ -41,6 +44,10 @@ class BinanceFeed(Feed):
     def parse(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
         """Read one text frame into ``out``; see :meth:`Feed.parse`."""
         read_or_reject(self._parser.read, frame, receive_time=receive_time, out=out)
+
+    def instrument_of(self, native: str) -> Instrument:
+        """Give the instrument of ``BTCUSDT``, as subscribed to or by its ending; see :meth:`Feed.instrument_of`."""
+        return self._symbols[native]
 
     def reconnected(self) -> None:
         """Nothing belongs to one connection: ids and times go on across it."""
@@ -55,6 +62,8 @@ class BinanceFeed(Feed):
         UnknownSymbol
             If one is not canonical.
         """
+        # What a symbol names may change with this, so what was learnt of it before is forgotten.
+        self._reader = None
         native = [self._symbols.subscribe(symbol) for symbol in symbols]
         if self._aggregates is None:
             return stream_path(native, ("trade", "bookTicker"))

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+from tickwire.symbols import Instrument
+from tickwire.venues.coinbase.layout import LAYOUTS
 from tickwire.venues.coinbase.parse import Parser
 from tickwire.venues.coinbase.subscribe import ATTEMPTS, subscribe_frame
-from tickwire.venues.coinbase.symbols import VENUE, native_symbol
+from tickwire.venues.coinbase.symbols import VENUE, instrument_of, native_symbol
 from tickwire.venues.feed import Feed, Liveness, ParsedFrames
 from tickwire.venues.frames import read_or_reject
 
@@ -25,6 +27,7 @@ class CoinbaseFeed(Feed):
     # A heartbeat comes each second for each product.
     liveness = Liveness(silence_seconds=5, stream_silence_seconds=30)
     attempts = ATTEMPTS
+    layouts = LAYOUTS
 
     def __init__(self) -> None:
         self._parser = Parser()
@@ -32,6 +35,10 @@ class CoinbaseFeed(Feed):
     def parse(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
         """Read one text frame into ``out``; see :meth:`Feed.parse`."""
         read_or_reject(self._parser.read, frame, receive_time=receive_time, out=out)
+
+    def instrument_of(self, native: str) -> Instrument:
+        """Give the instrument of the venue's own name; see :meth:`Feed.instrument_of`."""
+        return instrument_of(native)
 
     def reconnected(self) -> None:
         """Nothing belongs to one connection: the ids go on across it."""

@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
+from tickwire.symbols import Instrument
+from tickwire.venues.coinbase_advanced.layout import LAYOUTS
 from tickwire.venues.coinbase_advanced.parse import Parser
 from tickwire.venues.coinbase_advanced.subscribe import ATTEMPTS, subscribe_frames
-from tickwire.venues.coinbase_advanced.symbols import VENUE, native_symbol
+from tickwire.venues.coinbase_advanced.symbols import VENUE, instrument_of, native_symbol
 from tickwire.venues.feed import Feed, Liveness, ParsedFrames
 from tickwire.venues.frames import read_or_reject
 
@@ -27,6 +32,7 @@ class CoinbaseAdvancedFeed(Feed):
     # Heartbeats come each second, for the connection and not for a product.
     liveness = Liveness(silence_seconds=5, stream_silence_seconds=30)
     attempts = ATTEMPTS
+    layouts = LAYOUTS
 
     def __init__(self) -> None:
         self._parser = Parser()
@@ -34,6 +40,14 @@ class CoinbaseAdvancedFeed(Feed):
     def parse(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
         """Read one text frame into ``out``; see :meth:`Feed.parse`."""
         read_or_reject(self._parser.read, frame, receive_time=receive_time, out=out)
+
+    def instrument_of(self, native: str) -> Instrument:
+        """Give the instrument of the venue's own name; see :meth:`Feed.instrument_of`."""
+        return instrument_of(native)
+
+    def follow(self, sequences: npt.NDArray[np.int64], out: ParsedFrames) -> None:
+        """Check that no number of ``sequence_num`` is missing; see :meth:`Feed.follow`."""
+        self._parser.follow(sequences, out)
 
     def reconnected(self) -> None:
         """Forget the connection's sequence number."""

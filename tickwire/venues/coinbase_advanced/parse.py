@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from tickwire.columns import Side, TradeFlag
 from tickwire.venues.coinbase.messages import AGGRESSOR
 from tickwire.venues.coinbase.parse import MAX_STATUS_TEXT, add_quote
@@ -101,6 +104,17 @@ class Parser:
         else:
             out.ignored[name[:MAX_TYPE_NAME]] += 1
         rows.raise_first_fault()
+
+    def follow(self, sequences: npt.NDArray[np.int64], out: ParsedFrames) -> None:
+        """Check the numbers, int64 (n,), of frames that were read without this parser, in order of arrival."""
+        if len(sequences) > 1 and bool((np.diff(sequences) == 1).all()):
+            self._follow(int(sequences[0]), out)
+            if self._last_sequence == sequences[0]:
+                self._last_sequence = int(sequences[-1])
+                return
+            sequences = sequences[1:]
+        for sequence in sequences.tolist():
+            self._follow(sequence, out)
 
     def _follow(self, sequence: int, out: ParsedFrames) -> None:
         """Tell people of messages that never came.

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from tickwire.symbols import Instrument
 from tickwire.venues.feed import Feed, Liveness, ParsedFrames
 from tickwire.venues.frames import read_or_reject
+from tickwire.venues.kraken.layout import LAYOUTS
 from tickwire.venues.kraken.parse import Parser
 from tickwire.venues.kraken.subscribe import ATTEMPTS, PING, subscribe_frames
-from tickwire.venues.kraken.symbols import VENUE, native_symbol
+from tickwire.venues.kraken.symbols import VENUE, instrument_of, native_symbol
 
 __all__ = ["KrakenFeed"]
 
@@ -27,6 +29,7 @@ class KrakenFeed(Feed):
     # reconnecting gives 5 s. A quiet pair's book alone may rest for 26 s.
     liveness = Liveness(silence_seconds=5, stream_silence_seconds=60, ping_payload=PING, ping_seconds=30)
     attempts = ATTEMPTS
+    layouts = LAYOUTS
 
     def __init__(self) -> None:
         self._parser = Parser()
@@ -34,6 +37,10 @@ class KrakenFeed(Feed):
     def parse(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
         """Read one text frame into ``out``; see :meth:`Feed.parse`."""
         read_or_reject(self._parser.read, frame, receive_time=receive_time, out=out)
+
+    def instrument_of(self, native: str) -> Instrument:
+        """Give the instrument of the venue's own name; see :meth:`Feed.instrument_of`."""
+        return instrument_of(native)
 
     def reconnected(self) -> None:
         """Forget the books and their depths."""

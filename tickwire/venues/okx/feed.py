@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from tickwire.symbols import Instrument
 from tickwire.venues.feed import Feed, Liveness, ParsedFrames
 from tickwire.venues.frames import read_or_reject
+from tickwire.venues.okx.layout import LAYOUTS
 from tickwire.venues.okx.parse import Parser
 from tickwire.venues.okx.subscribe import ATTEMPTS, PATH, PING, subscribe_frame
-from tickwire.venues.okx.symbols import VENUE, native_symbol
+from tickwire.venues.okx.symbols import VENUE, instrument_of, native_symbol
 
 __all__ = ["OkxFeed"]
 
@@ -31,6 +33,7 @@ class OkxFeed(Feed):
     # A service upgrade is announced 60 s ahead on the public path; where it is not, the cut tells.
     liveness = Liveness(silence_seconds=35, stream_silence_seconds=60, ping_payload=PING, ping_seconds=15)
     attempts = ATTEMPTS
+    layouts = LAYOUTS
 
     def __init__(self) -> None:
         self._parser = Parser()
@@ -38,6 +41,10 @@ class OkxFeed(Feed):
     def parse(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
         """Read one text frame into ``out``; see :meth:`Feed.parse`."""
         read_or_reject(self._parser.read, frame, receive_time=receive_time, out=out)
+
+    def instrument_of(self, native: str) -> Instrument:
+        """Give the instrument of the venue's own name; see :meth:`Feed.instrument_of`."""
+        return instrument_of(native)
 
     def reconnected(self) -> None:
         """Nothing belongs to one connection: the ids go on across it, and there is no snapshot."""

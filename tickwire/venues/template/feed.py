@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from tickwire.symbols import Instrument
 from tickwire.venues.feed import Feed, Liveness, ParsedFrames
 from tickwire.venues.frames import read_or_reject
+from tickwire.venues.template.layout import LAYOUTS
 from tickwire.venues.template.parse import Parser
 from tickwire.venues.template.subscribe import ATTEMPTS, subscribe_frame
-from tickwire.venues.template.symbols import VENUE, native_symbol
+from tickwire.venues.template.symbols import VENUE, instrument_of, native_symbol
 
 __all__ = ["TemplateFeed"]
 
@@ -20,6 +22,7 @@ class TemplateFeed(Feed):
     # ``alive`` comes each second: five missed ones are a dead socket.
     liveness = Liveness(silence_seconds=5, stream_silence_seconds=60)
     attempts = ATTEMPTS
+    layouts = LAYOUTS
 
     def __init__(self) -> None:
         self._parser = Parser()
@@ -27,6 +30,10 @@ class TemplateFeed(Feed):
     def parse(self, frame: bytes, receive_time: int, out: ParsedFrames) -> None:
         """Read one text frame into ``out``; see :meth:`Feed.parse`."""
         read_or_reject(self._parser.read, frame, receive_time=receive_time, out=out)
+
+    def instrument_of(self, native: str) -> Instrument:
+        """Give the instrument of the venue's own name; see :meth:`Feed.instrument_of`."""
+        return instrument_of(native)
 
     def reconnected(self) -> None:
         """Nothing belongs to one connection here; a book or a sequence number would."""
