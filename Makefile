@@ -11,15 +11,19 @@ BIN := .venv/bin
 # uv, not pip: it installs the same locked versions in seconds.
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.txt
 LOCALSTACK := localstack-core[runtime]==4.9.2
+# What the benchmarks compare with, and what draws their plot; cryptofeed 2.4.1 runs on Python 3.11 alone.
+PEERS := cryptofeed==2.4.1 ccxt==4.5.90 nautilus-trader==1.221.0 aiohttp==3.14.5 websockets==17.4 uvloop==0.22.1 \
+	msgspec==0.22.0 orjson==3.13.0 ta-lib==0.8.2 talipp==2.7.0 matplotlib
 DASHBOARD := dashboard/dist/index.html
 RUN_ARGS ?=
+BENCH_ARGS ?=
 
-.PHONY: help setup setup-dev run test test-all reliability test-localstack setup-localstack check format lock lock-localstack clean
+.PHONY: help setup setup-dev run test test-all reliability bench bench-quick setup-peers test-localstack setup-localstack check format lock lock-localstack lock-peers clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
-setup: .venv/.installed $(DASHBOARD) ## Make .venv with the command `tickwire`, and build the page
+setup: .venv/.installed $(DASHBOARD) .venv/.kernels ## Make .venv with the command `tickwire`, build the page, compile the hot loops
 
 setup-dev: setup .venv/.installed-dev
 
@@ -38,6 +42,16 @@ reliability: setup-dev ## Make docs/reliability.md anew: every fault, every pair
 	$(BIN)/python -m benchmarks.outage --out .tickwire/reliability/outage.json
 	$(BIN)/python -m benchmarks.reliability .tickwire/reliability/measured.jsonl --outage .tickwire/reliability/outage.json > .tickwire/reliability/page.md
 	mv .tickwire/reliability/page.md docs/reliability.md
+
+bench: setup-dev setup-peers ## Measure every stage beside its peers, and make docs/performance.md and its plot anew (15 minutes)
+	$(BIN)/python -m benchmarks --platform > /dev/null
+	$(BIN)/python -m benchmarks.page
+	.venv-peers/bin/python -m benchmarks.plot
+
+bench-quick: setup-dev setup-peers ## Measure the main stages beside their peers (two minutes); BENCH_ARGS="--only parse", …
+	$(BIN)/python -m benchmarks --quick $(BENCH_ARGS)
+
+setup-peers: .venv-peers/.installed
 
 setup-localstack: .venv-localstack/.installed
 
@@ -60,8 +74,11 @@ lock: .venv/.uv ## Resolve pyproject.toml anew into requirements.txt
 lock-localstack: .venv/.uv
 	echo '$(LOCALSTACK)' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclude-newer 2025-10-15 --no-header - -o requirements-localstack.txt
 
+lock-peers: .venv/.uv
+	echo '$(PEERS)' | tr ' ' '\n' | $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header - -o requirements-peers.txt
+
 clean: ## Remove what was built and what runs left
-	rm -rf .venv .venv-localstack .tickwire cdk.out dashboard/node_modules dashboard/dist
+	rm -rf .venv .venv-localstack .venv-peers .tickwire cdk.out dashboard/node_modules dashboard/dist
 
 .venv/.uv:
 	@test -n "$(PYTHON)" || { echo "Tickwire needs Python 3.11 or newer on the PATH" >&2; exit 1; }
@@ -76,6 +93,12 @@ clean: ## Remove what was built and what runs left
 	@$(INSTALL) --editable '.[local]'
 	@touch $@
 
+# So that neither a run nor a test waits for a compiler; what is compiled already is only looked at.
+.venv/.kernels: .venv/.installed $(shell find tickwire -name '*_kernel.py' -o -name 'layout*.py')
+	@echo "compiling the hot loops"
+	@$(BIN)/python -m tickwire.warm --quiet
+	@touch $@
+
 .venv/.installed-dev: .venv/.installed
 	@echo "installing the test packages"
 	@$(INSTALL) --editable '.[local,dev]'
@@ -87,6 +110,12 @@ clean: ## Remove what was built and what runs left
 	@$(BIN)/uv venv --quiet --clear --python '>=3.11,<3.14' .venv-localstack
 	@$(BIN)/uv pip install --quiet --python .venv-localstack/bin/python --requirement requirements-localstack.txt
 	@OVERRIDE_IN_DOCKER=0 FILESYSTEM_ROOT=$(CURDIR)/.venv-localstack/packages .venv-localstack/bin/python -m localstack.cli.lpm install --target static_libs kinesis-mock > /dev/null
+	@touch $@
+
+.venv-peers/.installed: requirements-peers.txt | .venv/.uv
+	@echo "making .venv-peers"
+	@$(BIN)/uv venv --quiet --clear --python '>=3.11,<3.12' .venv-peers
+	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python --requirement requirements-peers.txt
 	@touch $@
 
 $(DASHBOARD): dashboard/package-lock.json dashboard/index.html $(shell find dashboard/src -type f)

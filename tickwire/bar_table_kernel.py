@@ -32,9 +32,9 @@ from tickwire.bar_rows import (
     WATERMARK,
     Rows,
 )
-from tickwire.bars_kernel import borrowed, merge_sums
+from tickwire.bars_kernel import merge_sums
 from tickwire.columns import Int32, Int64
-from tickwire.compiled import kernel, step
+from tickwire.compiled import borrowed, kernel, step
 
 _BEGINNING = np.int64(BEGINNING)
 _MINUTE = 60 * SECOND

@@ -51,23 +51,6 @@ def _high_of_product(typing_context: Any, a: Any, b: Any) -> Any:
     return types.int64(types.int64, types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def borrowed(typing_context: Any, array: Any) -> Any:
-    """Give the same array without its count of references.
-
-    Its owner outlives the kernel's call. Where arrays are passed on within a loop, counting by atomic operations takes
-    longer than the sums.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(signature.return_type)(context, builder, arguments[0])
-        view.meminfo = ir.Constant(view.meminfo.type, None)
-        view.parent = ir.Constant(view.parent.type, None)
-        return view._getvalue()
-
-    return array(array), generate
-
-
 @step
 def add_limbs(rows: Rows, at: int, column: int, low: int, high: int) -> None:
     """Add a number of two limbs to that of row ``at`` whose lower limb lies in ``column``."""

@@ -49,7 +49,6 @@ class Session(WSListener):
         self._transport: WSTransport | None = None
         self._fragments = bytearray()
         self._waiting: list[bytes] = []
-        self._frames = FrameBuffer()
         self._pinged = float("-inf")
         # The burst and what comes back in a second are together what may be sent in any second.
         refill = max(feed.messages_per_second // 2, 1)
@@ -170,9 +169,7 @@ class Session(WSListener):
             for payload in waiting:
                 self.feed.parse_guarded(payload, receive_time, parsed)
         else:
-            self._frames.clear()
-            self._frames.extend(waiting, [receive_time] * len(waiting))
-            self.feed.parse_frames(self._frames, parsed)
+            self.feed.parse_frames(FrameBuffer.received(waiting, receive_time), parsed)
         for reject in parsed.rejects[rejects:]:
             if reject.reason is RejectReason.PARSER_FAILED:
                 log(logging.ERROR, "the parser failed on a frame", feed=self.feed.name, error=reject.detail)

@@ -96,7 +96,8 @@ def admit(batch: TradeBatch, places: Int64, table: SequenceTable, limits: Limits
     from tickwire.validation.arrange_kernel import arrange, gather, group
 
     count = len(batch)
-    order, bounds = np.empty(count, np.int64), np.empty(len(places) + 1, np.int64)
+    scratch = table.room(count, told=2 * MAX_TOLD)
+    order, bounds = scratch.order[:count], np.empty(len(places) + 1, np.int64)
     group(batch.instrument, order, bounds)
     codes, flags = np.empty(count, np.int8), batch.flags.copy()
     columns = (batch.trade_id, batch.price, batch.size, batch.side, batch.exchange_time, batch.receive_time)
@@ -105,7 +106,7 @@ def admit(batch: TradeBatch, places: Int64, table: SequenceTable, limits: Limits
     judging = _Judging(batch, places, table, limits, codes, flags)
     for index in judging.judge(order, bounds):
         judging.judge_symbol(index, order[bounds[index] : bounds[index + 1]])
-    rows, ends = np.empty(count, np.int64), np.empty(len(places) + 1, np.int64)
+    rows, ends = scratch.rows[:count], np.empty(len(places) + 1, np.int64)
     judged = np.diff(bounds)
     if arrange(order, bounds, batch.trade_id, codes, rows, ends):
         return Admission(replace(batch, flags=flags), ends, codes, judged)
@@ -149,7 +150,8 @@ class _Judging:
     def _run(self, order: Int64, bounds: Int64, places: Int64, by_row: Bool, told: "_Told") -> list[list[int]]:
         from tickwire.validation.admission_kernel import judge
 
-        events = np.empty((4 * len(order) + 1 + len(told.missing) + len(told.quarantined), 6), np.int64)
+        scratch = self.table.scratch
+        events = scratch.events
         count = judge(
             order,
             bounds,
@@ -168,6 +170,7 @@ class _Judging:
             told.first,
             told.missing,
             told.quarantined,
+            scratch.wanted,
         )
         found: list[list[int]] = events[:count].tolist()
         return found

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tickwire.columns import Bool, Int8, Int32, Int64, TradeFlag
-from tickwire.compiled import kernel, step
+from tickwire.compiled import borrowed, kernel, step
 from tickwire.validation.admission import (
     ACCEPTED,
     DUPLICATE,
@@ -116,7 +116,7 @@ def apply_rules(
 @kernel(
     "int64(int64[::1], int64[::1], int64[::1], int64[::1], int64[::1], int8[::1],"
     " int64[::1], int64[:, ::1], int64[:, ::1], int64[::1], int64, int8[::1], boolean[::1], int64[:, ::1],"
-    " int64, int64[:, ::1], int64[::1])"
+    " int64, int64[:, ::1], int64[::1], int8[::1])"
 )
 def judge(
     order: Int64,
@@ -136,6 +136,7 @@ def judge(
     told_from: int,
     told_missing: Int64,
     told_quarantined: Int64,
+    wanted_rows: Int8,
 ) -> int:
     """Judge every row of a batch, symbol by symbol, in the order of arrival; give the number of events.
 
@@ -156,26 +157,29 @@ def judge(
         LEFT_MISSING the fifth is the event in which the ids were opened, -1 where they were told of
     told_from : of a single symbol, all that is missing, quarantined or absent from this id on is told in
     told_missing, told_quarantined : ranges (k, 2) and ids (k,), rising, :data:`MAX_TOLD` at most
+    wanted_rows : (n,), room to work in
     """
+    order, trade_id, price, flags = borrowed(order), borrowed(trade_id), borrowed(price), borrowed(flags)
+    rows, rings, band, codes = borrowed(rows), borrowed(rings), borrowed(band), borrowed(codes)
     count = 0
     hole_first, hole_last = np.empty(_OPEN + 1, np.int64), np.empty(_OPEN + 1, np.int64)
     hole_event = np.empty(_OPEN + 1, np.int64)
     bad = np.empty(_OPEN, np.int64)
-    wanted = np.empty(len(order), np.int8)
+    wanted = borrowed(wanted_rows)
     memory = rings.shape[1]
     for index in range(len(places)):
         by_row[index] = False
         begin, end = bounds[index], bounds[index + 1]
         if begin == end or places[index] < 0:
             continue
-        state = rows[places[index]]
-        if state[_ASK_ALWAYS] != 0:
+        symbol = places[index]
+        if rows[symbol, _ASK_ALWAYS] != 0:
             by_row[index] = True
             continue
-        first, last = state[_FIRST_ID], state[_LAST_ID]
+        first, last = rows[symbol, _FIRST_ID], rows[symbol, _LAST_ID]
         newest = np.int64(-1)
         base = last
-        ask_until = min(state[_ASK_UNTIL], base, told_from - 1)
+        ask_until = min(rows[symbol, _ASK_UNTIL], base, told_from - 1)
         accepted, duplicates, quarantined = np.int64(0), np.int64(0), np.int64(0)
         holes, bads, events_before = len(told_missing), len(told_quarantined), count
         for k in range(holes):
@@ -190,9 +194,9 @@ def judge(
                 last = trade
                 newest = row
                 accepted += 1
-                wanted[k - begin] = 1
+                wanted[k] = 1
                 continue
-            wanted[k - begin] = 0
+            wanted[k] = 0
             counts = np.int64(0) if flags[row] & _REDRIVEN else np.int64(1)
             if code == _TRADE_ID:
                 quarantined += counts
@@ -208,7 +212,7 @@ def judge(
                     holes += 1
                     events[count, 0], events[count, 1] = OPENED, index
                     events[count, 2], events[count, 3] = last + 1, trade - 1
-                    events[count, 4] = exchange_time[newest] if newest >= 0 else state[_LAST_TIME]
+                    events[count, 4] = exchange_time[newest] if newest >= 0 else rows[symbol, _LAST_TIME]
                     events[count, 5] = exchange_time[row]
                     count += 1
             else:
@@ -263,7 +267,7 @@ def judge(
             if code == 0:
                 accepted += 1
                 # Only the newest trades: an old one that fills a gap belongs to the prices of its own time.
-                wanted[k - begin] = trade > last - memory
+                wanted[k] = trade > last - memory
             else:
                 if bads == _OPEN:
                     handed_over = True
@@ -280,12 +284,12 @@ def judge(
                 if codes[order[k]] == DUPLICATE:
                     codes[order[k]] = ACCEPTED
             continue
-        state[_FIRST_ID], state[_LAST_ID] = first, last
+        rows[symbol, _FIRST_ID], rows[symbol, _LAST_ID] = first, last
         if newest >= 0:
-            state[_LAST_TIME] = exchange_time[newest]
-        state[_ACCEPTED] += accepted
-        state[_DUPLICATES] += duplicates
-        state[_QUARANTINED] += quarantined
+            rows[symbol, _LAST_TIME] = exchange_time[newest]
+        rows[symbol, _ACCEPTED] += accepted
+        rows[symbol, _DUPLICATES] += duplicates
+        rows[symbol, _QUARANTINED] += quarantined
         for k in range(holes):
             events[count, 0], events[count, 1] = LEFT_MISSING, index
             events[count, 2], events[count, 3], events[count, 4] = hole_first[k], hole_last[k], hole_event[k]
@@ -293,13 +297,5 @@ def judge(
         for k in range(bads):
             events[count, 0], events[count, 1], events[count, 2] = LEFT_QUARANTINED, index, bad[k]
             count += 1
-        watch(
-            state[_PRICES : _PRICES + 4],
-            rings[places[index]],
-            band,
-            order[begin:end],
-            price,
-            wanted[: end - begin],
-            flags,
-        )
+        watch(rows, _PRICES, rings, band, symbol, order, begin, end, price, wanted, flags)
     return count

@@ -55,40 +55,56 @@ def _band(prices: Int64, sigmas: int, floor_ppm: int) -> tuple[int, int]:
 
 
 @step
-def watch(numbers: Int64, ring: Int64, settings: Int64, rows: Int64, price: Int64, wanted: Int8, flags: Int8) -> None:
-    """Take in the prices of those ``rows`` that are ``wanted``; flag those that lie outside the band.
+def watch(
+    numbers: Int64,
+    first: int,
+    rings: Int64,
+    settings: Int64,
+    symbol: int,
+    order: Int64,
+    begin: int,
+    end: int,
+    price: Int64,
+    wanted: Int8,
+    flags: Int8,
+) -> None:
+    """Take in the prices of one symbol's rows ``order[begin:end]`` that are ``wanted``; flag those outside the band.
 
-    ``numbers``, ``ring`` are as in ``PriceBand``, ``settings`` those of ``BandSettings.numbers``; ``wanted`` (rows,) is
-    0 for no; ``flags`` are the batch's.
+    ``numbers[symbol, first:first + 4]`` and ``rings[symbol]`` are those of ``PriceBand``, ``settings`` those of
+    ``BandSettings.numbers``; ``wanted[k]`` says it of ``order[k]``, 0 for no; ``flags`` are the batch's.
     """
-    seen, fresh, low, high = numbers[0], numbers[1], numbers[2], numbers[3]
-    size, warm_up = len(ring), settings[0]
+    seen, fresh = numbers[symbol, first], numbers[symbol, first + 1]
+    low, high = numbers[symbol, first + 2], numbers[symbol, first + 3]
+    size, warm_up = rings.shape[1], settings[0]
     place = seen % size
-    for k in range(len(rows)):
+    for k in range(begin, end):
         if wanted[k] == 0:
             continue
-        value = price[rows[k]]
+        row = order[k]
+        value = price[row]
         if not low <= value <= high and high > 0:
             # The band at hand is that of an earlier price: what it lets out is judged by that of now.
-            low, high = _band(ring[: min(seen, size)], settings[1], settings[2])
+            low, high = _band(rings[symbol, : min(seen, size)], settings[1], settings[2])
             if not low <= value <= high:
-                flags[rows[k]] |= _ANOMALY
-        ring[place] = value
+                flags[row] |= _ANOMALY
+        rings[symbol, place] = value
         place = place + 1 if place + 1 < size else 0
         seen += 1
         fresh += 1
         if fresh == size or seen == warm_up:
-            low, high = _band(ring[: min(seen, size)], settings[1], settings[2])
+            low, high = _band(rings[symbol, : min(seen, size)], settings[1], settings[2])
             if fresh == size:
                 fresh = 0
-    numbers[0], numbers[1], numbers[2], numbers[3] = seen, fresh, low, high
+    numbers[symbol, first], numbers[symbol, first + 1] = seen, fresh
+    numbers[symbol, first + 2], numbers[symbol, first + 3] = low, high
 
 
 @kernel("boolean(int64[::1], int64[::1], int64, int64[::1])")
 def observe_price(numbers: Int64, ring: Int64, price: int, settings: Int64) -> bool:
     """Take in one price; give whether it lies outside the band."""
     flags = np.zeros(1, np.int8)
-    prices = np.empty(1, np.int64)
-    prices[0] = price
-    watch(numbers, ring, settings, np.zeros(1, np.int64), prices, np.ones(1, np.int8), flags)
+    prices = np.full(1, price)
+    order = np.zeros(1, np.int64)
+    rows, rings = numbers.reshape(1, 4), ring.reshape(1, len(ring))
+    watch(rows, 0, rings, settings, 0, order, 0, 1, prices, np.ones(1, np.int8), flags)
     return bool(flags[0])

@@ -35,6 +35,23 @@ NOT_CARRIED, UNPLACED = -1, -2
 """In the place of a row: the symbol is none that is carried; nothing of it has come yet."""
 
 
+class Scratch:
+    """Memory that one batch after the other is judged in: to get it anew each time costs more than the judging.
+
+    Attributes
+    ----------
+    order, rows : int64 (capacity,)
+    wanted : int8 (capacity,)
+    events : int64 (4 capacity + 1 + told, 6)
+    """
+
+    def __init__(self, capacity: int, told: int) -> None:
+        self.capacity = capacity
+        self.order, self.rows = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
+        self.wanted = np.empty(capacity, np.int8)
+        self.events = np.empty((4 * capacity + 1 + told, 6), np.int64)
+
+
 class SequenceTable:
     """The rows of a partition's symbols: integers of their sequences and bands, and their recent prices.
 
@@ -44,6 +61,7 @@ class SequenceTable:
     rings : int64 (capacity, prices of the band)
     symbols : by row
     instruments, places : of the last batch, and the row of each
+    scratch : see :meth:`room`
     """
 
     def __init__(self, *, prices: int) -> None:
@@ -52,6 +70,7 @@ class SequenceTable:
         self.symbols: list[SymbolState] = []
         self.instruments: tuple[Instrument, ...] = ()
         self.places: Int64 = np.empty(0, np.int64)
+        self.scratch = Scratch(0, 0)
 
     def place(self, symbol: SymbolState) -> int:
         """Give the row of a symbol, which lies in this table from now on."""
@@ -65,6 +84,12 @@ class SequenceTable:
         else:
             self._grow()
         return number
+
+    def room(self, rows: int, *, told: int) -> Scratch:
+        """Give memory for a batch of so many rows, good until the next call."""
+        if self.scratch.capacity < rows:
+            self.scratch = Scratch(max(rows, 2 * self.scratch.capacity), told)
+        return self.scratch
 
     def _grow(self) -> None:
         capacity = max(16, 2 * len(self.rows))

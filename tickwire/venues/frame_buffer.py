@@ -1,5 +1,6 @@
 """Frames of one connection that wait to be parsed together."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,34 +17,42 @@ class FrameBuffer:
 
     Frames are kept as they came and laid back to back when they are parsed. To copy each into one growing
     buffer as it arrives costs as much, on the socket's path, and saves nothing: a frame that no layout matches
-    is wanted as bytes, and a buffer that is being looked at cannot grow.
+    is wanted as bytes, and a buffer that is being looked at cannot grow. Frames received at the same time
+    share it: they came out of one read of the socket.
     """
 
-    __slots__ = ("_counted", "_frames", "_nbytes", "_times")
+    __slots__ = ("_ends", "_frames", "_times")
 
     def __init__(self) -> None:
         self._frames: list[bytes] = []
+        # Of each run of frames with the same time: the time, and how many frames there are up to its end.
         self._times: list[int] = []
-        self._counted = 0
-        self._nbytes = 0
+        self._ends: list[int] = []
+
+    @classmethod
+    def received(cls, frames: list[bytes], receive_time: int) -> "FrameBuffer":
+        """Give the frames of one read of a socket; the list itself is kept, not a copy."""
+        buffer = cls()
+        if frames:
+            buffer._frames, buffer._times, buffer._ends = frames, [receive_time], [len(frames)]
+        return buffer
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all frames together, counted when asked for: not each time that a frame arrives."""
-        if self._counted < len(self._frames):
-            self._nbytes += sum(map(len, self._frames[self._counted :]))
-            self._counted = len(self._frames)
-        return self._nbytes
+        """Bytes of all frames together."""
+        return sum(map(len, self._frames))
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def append(self, frame: bytes | bytearray | memoryview, receive_time: int) -> None:
         """Add a frame received at ``receive_time`` (ns UTC); what is not ``bytes`` is copied."""
-        if type(frame) is not bytes:
-            frame = bytes(frame)
-        self._frames.append(frame)
-        self._times.append(receive_time)
+        self._frames.append(frame if type(frame) is bytes else bytes(frame))
+        if self._times and self._times[-1] == receive_time:
+            self._ends[-1] += 1
+        else:
+            self._times.append(receive_time)
+            self._ends.append(len(self._frames))
 
     def extend(self, frames: Sequence[bytes], receive_times: Sequence[int]) -> None:
         """Add frames with a time of receipt (ns UTC) for each.
@@ -55,8 +64,8 @@ class FrameBuffer:
         """
         if len(receive_times) != len(frames):
             raise ValueError(f"{len(frames)} frames, {len(receive_times)} times")
-        self._frames.extend(frames)
-        self._times.extend(receive_times)
+        for frame, receive_time in zip(frames, receive_times, strict=True):
+            self.append(frame, receive_time)
 
     def frame(self, k: int) -> bytes:
         """Give frame ``k`` as it came."""
@@ -64,13 +73,16 @@ class FrameBuffer:
 
     def receive_time(self, k: int) -> int:
         """Give when frame ``k`` was received, ns UTC."""
-        return self._times[k]
+        return self._times[bisect_right(self._ends, k)]
+
+    def receive_times(self) -> npt.NDArray[np.int64]:
+        """Give when each frame was received, int64 (n,), ns UTC."""
+        counts = np.diff(self._ends, prepend=0) if self._ends else np.empty(0, np.int64)
+        return np.array(self._times, np.int64).repeat(counts)
 
     def clear(self) -> None:
         """Forget all frames."""
-        self._frames.clear()
-        self._times.clear()
-        self._counted = self._nbytes = 0
+        self._frames, self._times, self._ends = [], [], []
 
     def columns(self, *, one_line_each: bool = False) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
         """Give all frames as columns, which stay as they are when more frames are added.
@@ -85,5 +97,10 @@ class FrameBuffer:
         frames = self._frames
         if one_line_each:
             frames = [b"" if b"\n" in frame else frame for frame in frames]
-        data = np.frombuffer(b"\n".join([*frames, _PADDING]), np.uint8)
-        return data, np.fromiter(self._times, np.int64, len(frames))
+        # Not a copy of the list with one more: that would touch every frame.
+        frames.append(_PADDING)
+        try:
+            data = np.frombuffer(b"\n".join(frames), np.uint8)
+        finally:
+            frames.pop()
+        return data, self.receive_times()
