@@ -9,7 +9,7 @@ of them judges changes nothing but the speed.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +61,13 @@ class Limits:
     max_ahead: int
     max_jump: int
     band: BandSettings
+    times: Int64 = field(init=False, repr=False, compare=False)
+    band_numbers: Int64 = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # As the kernels take them, made once.
+        object.__setattr__(self, "times", np.array([self.max_age, self.max_ahead], np.int64))
+        object.__setattr__(self, "band_numbers", self.band.numbers())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,15 +108,14 @@ def admit(batch: TradeBatch, places: Int64, table: SequenceTable, limits: Limits
     group(batch.instrument, order, bounds)
     codes, flags = np.empty(count, np.int8), batch.flags.copy()
     columns = (batch.trade_id, batch.price, batch.size, batch.side, batch.exchange_time, batch.receive_time)
-    times = np.array([limits.max_age, limits.max_ahead], np.int64)
-    apply_rules(batch.instrument, *columns, flags, places, times, codes)
+    apply_rules(batch.instrument, *columns, flags, places, limits.times, codes)
     judging = _Judging(batch, places, table, limits, codes, flags)
     for index in judging.judge(order, bounds):
         judging.judge_symbol(index, order[bounds[index] : bounds[index + 1]])
     rows, ends = scratch.rows[:count], np.empty(len(places) + 1, np.int64)
-    judged = np.diff(bounds)
+    judged = bounds[1:] - bounds[:-1]
     if arrange(order, bounds, batch.trade_id, codes, rows, ends):
-        return Admission(replace(batch, flags=flags), ends, codes, judged)
+        return Admission(TradeBatch(batch.instruments, batch.instrument, *columns, flags), ends, codes, judged)
     rows = rows[: ends[-1]]
     trades = tuple(np.empty(len(rows), dtype) for dtype in TradeBatch.COLUMNS.values())
     gather(rows, batch.instrument, *columns, flags, *trades)
@@ -162,7 +168,7 @@ class _Judging:
             places,
             self.table.rows,
             self.table.rings,
-            self.limits.band.numbers(),
+            self.limits.band_numbers,
             self.limits.max_jump,
             self.codes,
             by_row,
