@@ -11,6 +11,7 @@ BATCHES = (1, 10, 100, 1_000, 10_000, 100_000)
 SYMBOLS = (10, 100, 1_000, 5_000)
 USUAL_BATCH, LARGE_BATCH, USUAL_SYMBOLS = 10_000, 100_000, 100
 SIMULATED = "simulated"
+APART = "simulated, 64 partitions"
 DIRTY = "simulated, 1 % late, 1 % twice, 0.05 % lost, 0.2 % bad"
 
 
@@ -168,6 +169,10 @@ def _chains() -> Iterator[Case]:
         yield Case(prepare=prepare, arguments={"feed": feed}, data=f"{SIMULATED} {feed}", **one)
     yield Case(prepare=prepare, arguments={"dirty": True}, data=DIRTY, quick=True, **one)
     yield Case(prepare=prepare, processes=2, **one)
+    # As the platform has it: a record holds one of the partitions that the symbols are spread over.
+    apart: dict[str, Any] = {"data": APART, "symbols": 5_000, "trades": 1_280_000, "arguments": {"partitions": 64}}
+    yield Case(name="JSON to features", prepare=prepare, **apart)
+    yield Case(name="wire to features", prepare="benchmarks.chains:wire_to_features", **apart)
     yield from _sizes("wire to features", "benchmarks.chains:wire_to_features")
     yield Case(name="wire to features", prepare="benchmarks.chains:wire_to_features", processes=2, trades=300_000)
     yield Case(name="trades to features", prepare="benchmarks.chains:trades_to_features", trades=300_000)

@@ -9,7 +9,7 @@ from benchmarks.harness import Prepared
 from benchmarks.market import cut, market_rate, opening, simulate, soil, sorted_trades
 from benchmarks.pipeline import Features, Validation
 from benchmarks.stages import make_records
-from tickwire.columns import TradeBatch
+from tickwire.columns import Int64, TradeBatch
 from tickwire.envelope import decode, encode
 from tickwire.venues.feed import ParsedFrames
 from tickwire.venues.frame_buffer import FrameBuffer
@@ -61,63 +61,96 @@ def check_features(chain: Chain, truth: TradeBatch, *, good: int | None = None) 
     assert sum(accepted.values()) == expected
 
 
-def json_to_features(batch: int, symbols: int, trades: int, feed: str = "binance", dirty: bool = False) -> Prepared:
-    """Raw JSON frames: parse, validate, bars, order flow, indicators."""
-    clean = simulate(trades, symbols, feed=feed, rate=market_rate(batch))
+def json_to_features(
+    batch: int, symbols: int, trades: int, feed: str = "binance", dirty: bool = False, partitions: int = 1
+) -> Prepared:
+    """Raw JSON frames: parse, validate, bars, order flow, indicators.
+
+    With ``partitions`` each has a connection and a state of its own, as on the platform.
+    """
+    clean = simulate(trades, symbols, feed=feed, rate=market_rate(batch * partitions))
     soiled = soil(clean) if dirty else None
     offered = clean if soiled is None else soiled.batch
-    frames = write_frames(offered, feed)
-    # All of a call come out of one read of a socket, and so share its time.
-    chunks = [(frames[at : at + batch], int(offered.receive_time[at])) for at in range(0, len(frames), batch)]
-    reader = new_feed(feed)
+    # All of a call come out of one read of a socket: they lie side by side in memory and share its time.
+    calls = [
+        (partition, write_frames(offered.take(rows), feed), int(offered.receive_time[rows[0]]))
+        for partition, rows in calls_of(offered, batch, partitions)
+    ]
+    readers = [new_feed(feed) for _ in range(partitions)]
+    facts = {"bytes_a_frame": sum(len(frame) for _, frames, _ in calls for frame in frames) / len(offered)}
 
-    facts = {"bytes_a_frame": sum(map(len, frames)) / len(frames)}
-
-    def run(chain: Chain) -> Chain:
-        out, calls = ParsedFrames(), []
-        for some, received in chunks:
+    def run(chains: list[Chain]) -> list[Chain]:
+        out, times = ParsedFrames(), []
+        for partition, some, received in calls:
             began = time.perf_counter_ns()
-            reader.parse_frames(FrameBuffer.received(some, received), out)
-            chain.take(out.trades.batch())
-            calls.append(time.perf_counter_ns() - began)
+            readers[partition].parse_frames(FrameBuffer.received(some, received), out)
+            chains[partition].take(out.trades.batch())
+            times.append(time.perf_counter_ns() - began)
         assert not out.rejects
-        if len(calls) >= _ENOUGH_CALLS:
+        if len(times) >= _ENOUGH_CALLS:
             # The best of the passes, as for latency the other programs of a shared machine count in full.
             for percent in (50, 99):
                 name = f"call_us_p{percent}"
-                facts[name] = min(facts.get(name, float("inf")), float(np.percentile(calls, percent)) / 1_000)
-        return chain
+                facts[name] = min(facts.get(name, float("inf")), float(np.percentile(times, percent)) / 1_000)
+        return chains
 
-    def fresh() -> Chain:
-        reader.reconnected()
-        return Chain(clean)
+    def fresh() -> list[Chain]:
+        for reader in readers:
+            reader.reconnected()
+        return _chains(clean, partitions)
 
-    return Prepared(
-        rows=len(offered),
-        run=run,
-        fresh=fresh,
-        check=lambda got: check_features(got, clean, good=None if soiled is None else len(soiled.good)),
-        facts=facts,
-    )
+    def check(got: list[Chain]) -> None:
+        if soiled is None:
+            _check(got, clean)
+        else:
+            check_features(got[0], clean, good=len(soiled.good))
+
+    return Prepared(rows=len(offered), run=run, fresh=fresh, check=check, facts=facts)
 
 
-def wire_to_features(batch: int, symbols: int, trades: int) -> Prepared:
-    """Stream records: decode, validate, bars, order flow, indicators."""
-    truth = simulate(trades, symbols, rate=market_rate(batch))
-    bodies = [encode(record) for record in make_records(truth, batch)]
+def wire_to_features(batch: int, symbols: int, trades: int, partitions: int = 1) -> Prepared:
+    """Stream records: decode, validate, bars, order flow, indicators; with ``partitions`` each has its own state."""
+    truth = simulate(trades, symbols, rate=market_rate(batch * partitions))
+    bodies = [
+        (partition, encode(record))
+        for partition, rows in calls_of(truth, batch, partitions)
+        for record in make_records(truth.take(rows), batch)
+    ]
 
-    def run(chain: Chain) -> Chain:
-        for body in bodies:
-            chain.take(decode(body).trades)
-        return chain
+    def run(chains: list[Chain]) -> list[Chain]:
+        for partition, body in bodies:
+            chains[partition].take(decode(body).trades)
+        return chains
 
     return Prepared(
         rows=trades,
         run=run,
-        fresh=lambda: Chain(truth),
-        check=lambda got: check_features(got, truth),
-        facts={"bytes_a_trade": sum(map(len, bodies)) / trades},
+        fresh=lambda: _chains(truth, partitions),
+        check=lambda got: _check(got, truth),
+        facts={"bytes_a_trade": sum(len(body) for _, body in bodies) / trades},
     )
+
+
+def _of(trades: TradeBatch, partition: int, partitions: int) -> TradeBatch:
+    return trades.take(np.flatnonzero(trades.instrument % partitions == partition))
+
+
+def _chains(truth: TradeBatch, partitions: int) -> list[Chain]:
+    return [Chain(_of(truth, partition, partitions)) for partition in range(partitions)]
+
+
+def _check(chains: list[Chain], truth: TradeBatch) -> None:
+    for partition, chain in enumerate(chains):
+        check_features(chain, _of(truth, partition, len(chains)))
+
+
+def calls_of(trades: TradeBatch, batch: int, partitions: int) -> list[tuple[int, Int64]]:
+    """Give (partition, rows) of each call: ``batch`` rows of it at most, in the order in which they are full."""
+    calls: list[tuple[int, Int64]] = []
+    for partition in range(partitions):
+        rows = np.flatnonzero(trades.instrument % partitions == partition)
+        calls += [(partition, rows[at : at + batch]) for at in range(0, len(rows), batch)]
+    return sorted(calls, key=lambda call: int(call[1][-1]))
 
 
 def trades_to_features(batch: int, symbols: int, trades: int) -> Prepared:

@@ -4,7 +4,17 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmarks.cases import BATCHES, DIRTY, LARGE_BATCH, SIMULATED, SYMBOLS, TICKWIRE, USUAL_BATCH, USUAL_SYMBOLS
+from benchmarks.cases import (
+    APART,
+    BATCHES,
+    DIRTY,
+    LARGE_BATCH,
+    SIMULATED,
+    SYMBOLS,
+    TICKWIRE,
+    USUAL_BATCH,
+    USUAL_SYMBOLS,
+)
 from benchmarks.cost import LOAD, stream_cost
 from benchmarks.results import Report, Result, read
 from benchmarks.table import markdown, rate
@@ -128,6 +138,15 @@ def _symbols(report: Report) -> list[str]:
     return markdown(("stage", *(f"{one:,}" for one in SYMBOLS)), [(_SIZED[n], *cells(n)) for n in _SIZED])
 
 
+def _partitions(report: Report) -> list[str]:
+    rows = [
+        (name, _cell(_usual(report, name)), _cell(many))
+        for name in ("JSON to features", "wire to features")
+        for many in report.find(name, by=TICKWIRE, batch=USUAL_BATCH, data=APART)
+    ]
+    return markdown(("batches of 10,000", "100 symbols", "5,000 symbols in 64 partitions"), rows)
+
+
 def _memory(report: Report) -> list[str]:
     def cell(name: str, batch: int, symbols: int) -> str:
         found = _ours(report, name, batch, symbols)
@@ -211,6 +230,7 @@ _TABLES: dict[str, Callable[[Report], list[str]]] = {
     "receive": _receive,
     "batches": _batches,
     "symbols": _symbols,
+    "partitions": _partitions,
     "memory": _memory,
     "wire": _wire,
     "cost": _cost,

@@ -61,7 +61,8 @@ class Session(WSListener):
         self.started = self.last_frame = time.monotonic()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """Say why the socket ended (picows)."""
+        """Parse what waits, which a fault in the frame behind it leaves, and say why the socket ended (picows)."""
+        self._parse_waiting()
         if not self.ended.done():
             self.ended.set_result(end_of_socket(transport))
 

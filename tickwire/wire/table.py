@@ -4,7 +4,7 @@ An entry is a symbol, whose venue and scales are those of the entry before it, o
 (symbol, venue, price scale, size scale). Before the first one the scales are 8 and the venue is the empty text.
 """
 
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from tickwire.errors import DamagedRecord
@@ -13,9 +13,12 @@ from tickwire.symbols import Instrument
 Table: TypeAlias = tuple[str | tuple[str | int, ...], ...]
 
 _BEFORE = Instrument("", "", 8, 8)
+_REMEMBERED = 256
+"""Tables: a partition's records have the same one again and again, and what it names is then the same tuple, too."""
 
 
-def to_table(instruments: Sequence[Instrument]) -> Table:
+@lru_cache(_REMEMBERED)
+def to_table(instruments: tuple[Instrument, ...]) -> Table:
     """Give the entries of instruments, in their order."""
     entries: list[str | tuple[str | int, ...]] = []
     before = _BEFORE
@@ -31,6 +34,7 @@ def to_table(instruments: Sequence[Instrument]) -> Table:
     return tuple(entries)
 
 
+@lru_cache(_REMEMBERED)
 def from_table(table: Table) -> tuple[Instrument, ...]:
     """Give the instruments of entries.
 

@@ -14,6 +14,7 @@ from ecs_tasks.ingestor import connection as connection_module
 from ecs_tasks.ingestor import ends as ends_module
 from ecs_tasks.ingestor.attempts import Attempts
 from ecs_tasks.ingestor.dead_frames import DeadFrame
+from ecs_tasks.ingestor.ends import Cause, End
 from ecs_tasks.ingestor.session import Session
 from ecs_tasks.ingestor.task import IngestorTask
 from ecs_tasks.shared.backoff import Backoff
@@ -77,7 +78,7 @@ async def test_connects_subscribes_and_publishes(exchange: Any, stream: Any, que
         "connected": True,
         "connections": 1,
         "frames": 502,
-            "slow_frames": 0,
+        "slow_frames": 0,
         "trades": 500,
         "quotes": 1,
         "rejects": {},
@@ -511,3 +512,40 @@ async def test_a_silent_socket_is_probed_once_a_silence(tiny: Any) -> None:
     for now in (106.0, 107.0, 108.0):
         session.probe(now, 4.0)
     assert pings == [102.0, 107.0]
+
+
+class _Frame:
+    """A data frame of some length, as picows gives it."""
+
+    fin = True
+
+    def __init__(self, text: str, *, last: bool) -> None:
+        self._payload = text.encode()
+        self.payload_size = len(self._payload)
+        self.last_in_buffer = last
+
+    def get_payload_as_bytes(self) -> bytes:
+        return self._payload
+
+
+def _long(tiny: Any, trade_id: int, *, last: bool) -> Any:
+    return _Frame(f"T BTC-USD {trade_id:0200}", last=last)
+
+
+async def test_frames_of_one_read_are_parsed_at_its_end_and_share_its_time(tiny: Any) -> None:
+    session = Session(tiny.Feed(), hand_over=lambda session: None)
+    for trade_id, last in ((1, False), (2, False), (3, True)):
+        assert len(session.parsed.trades) == 0
+        session.on_ws_frame(None, _long(tiny, trade_id, last=last))  # type: ignore[arg-type]
+    trades = session.take().trades.batch()
+    assert trades.trade_id.tolist() == [1, 2, 3]
+    assert len(set(trades.receive_time.tolist())) == 1
+    assert trades.receive_time[0] == session.last_frame_ns
+
+
+async def test_what_was_read_before_a_damaged_frame_is_parsed_when_the_socket_ends(tiny: Any) -> None:
+    session = Session(tiny.Feed(), hand_over=lambda session: None)
+    session.ended.set_result(End(Cause.PROTOCOL_ERROR, "a frame of no known kind"))
+    session.on_ws_frame(None, _long(tiny, 1, last=False))  # type: ignore[arg-type]
+    session.on_ws_disconnected(None)  # type: ignore[arg-type]
+    assert session.take().trades.batch().trade_id.tolist() == [1]
