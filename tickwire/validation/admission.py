@@ -17,9 +17,10 @@ import numpy as np
 from tickwire.columns import Bool, Int8, Int64, TradeBatch, TradeFlag
 from tickwire.decimals import INT64_MAX
 from tickwire.symbols import Instrument
+from tickwire.validation.id_changes import BatchChanges
 from tickwire.validation.price_band import BandSettings
 from tickwire.validation.rules import RULE_CODES, Rule
-from tickwire.validation.sequence import BatchChanges, Verdict
+from tickwire.validation.sequence import Verdict
 from tickwire.validation.sequence_table import NOT_CARRIED, UNPLACED, SequenceTable, SymbolState
 from tickwire.validation.spans import Span
 

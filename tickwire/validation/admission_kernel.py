@@ -14,7 +14,7 @@ from tickwire.validation.admission import (
 )
 from tickwire.validation.price_band_kernel import watch
 from tickwire.validation.rules import HISTORY, MAX_SIZE, MAX_TIME, RULE_CODES, Rule
-from tickwire.validation.sequence import Row
+from tickwire.validation.symbol_row import Row
 
 _SYMBOL = RULE_CODES[Rule.SYMBOL]
 _TRADE_ID = RULE_CODES[Rule.TRADE_ID]

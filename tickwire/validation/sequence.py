@@ -20,11 +20,12 @@ of them was accepted. So de-duplication is exact, and a symbol without trouble c
 
 from bisect import insort
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 
 from tickwire.intervals import IntervalSet
+from tickwire.validation.id_changes import UNCHANGED, BatchChanges, Changes
 from tickwire.validation.spans import Span, join_spans, span_within, time_before
+from tickwire.validation.symbol_row import Row, SymbolRow
 
 WINDOW = 65_536
 CONFIRMATIONS = 3
@@ -42,26 +43,6 @@ the state of a symbol whose feed loses trades without end.
 """
 
 
-class Row(IntEnum):
-    """Where in a symbol's row of int64 each number lies."""
-
-    FIRST_ID = 0
-    LAST_ID = 1
-    LAST_TIME = 2
-    ACCEPTED = 3
-    DUPLICATES = 4
-    QUARANTINED = 5
-    ASK_UNTIL = 6
-    """Of an id of the range up to this one the sets must be asked what it is; above it, it was accepted."""
-    ASK_ALWAYS = 7
-    """1 while ids too far ahead wait to be confirmed: then each trade is for :class:`TradeSequence`."""
-    PRICES = 8
-    """The four of :class:`tickwire.validation.price_band.PriceBand`: prices seen, fresh, low, high."""
-
-
-ROW_WIDTH = 12
-
-
 class Verdict(IntEnum):
     """What an id is to the sequence."""
 
@@ -71,51 +52,14 @@ class Verdict(IntEnum):
     JUMP = 3
 
 
-@dataclass(slots=True)
-class Changes:
-    """What became of ids since the changes were last taken; see :class:`tickwire.records.Progress`."""
-
-    opened: IntervalSet = field(default_factory=IntervalSet)
-    quarantined: IntervalSet = field(default_factory=IntervalSet)
-    absent: IntervalSet = field(default_factory=IntervalSet)
-
-    def __bool__(self) -> bool:
-        return bool(self.opened or self.quarantined or self.absent)
-
-
-_UNCHANGED = Changes()
-
-
-@dataclass(slots=True)
-class BatchChanges:
-    """What a batch did to the ids of a symbol, beyond accepting the one after the last.
-
-    Attributes
-    ----------
-    told_from : what is missing or quarantined from this id on is all told here; None: only of new ids is it
-    opened : ranges of ids that became missing, those that were found again within the batch too
-    missing : ranges that became missing and still are, each with the span that it was opened in
-    still_missing : ranges from ``told_from`` on that were missing before, and still are
-    quarantined : ids that became known only from a quarantined row
-    quarantined_only : those, and earlier ones from ``told_from`` on, of which no good row came after
-    """
-
-    told_from: int | None = None
-    opened: list[tuple[int, int]] = field(default_factory=list)
-    missing: list[tuple[int, int, Span]] = field(default_factory=list)
-    still_missing: list[tuple[int, int]] = field(default_factory=list)
-    quarantined: list[int] = field(default_factory=list)
-    quarantined_only: list[int] = field(default_factory=list)
-
-
-class TradeSequence:
+class TradeSequence(SymbolRow):
     """The ids of one (venue, symbol).
 
     ``last_id - first_id + 1 == accepted + missing_count + quarantined_ids_count + absent_count``
     always holds; ``first_id`` 0 and ``last_id`` -1 mean that none was seen.
 
-    What nearly every trade changes lies in a row of integers (:class:`Row`), which :meth:`bind` moves into
-    a table of many symbols; there a kernel judges most trades without this object.
+    What nearly every trade changes lies in a row of integers, which :meth:`bind` moves into a table of many
+    symbols; there a kernel judges most trades without this object.
 
     Attributes
     ----------
@@ -135,7 +79,6 @@ class TradeSequence:
     """
 
     __slots__ = (
-        "_row",
         "absent",
         "changes",
         "far_ids",
@@ -173,7 +116,7 @@ class TradeSequence:
         spans: Iterable[Span] = (),
         unreported: Mapping[str, IntervalSet] | None = None,
     ) -> None:
-        self._row = memoryview(bytearray(8 * ROW_WIDTH)).cast("q")
+        super().__init__()
         self.missing = missing or IntervalSet()
         self.quarantined_ids = quarantined_ids or IntervalSet()
         self.absent = absent or IntervalSet()
@@ -191,65 +134,6 @@ class TradeSequence:
         self.accepted, self.duplicates, self.quarantined = accepted, duplicates, quarantined
         self._note()
 
-    def bind(self, row: memoryview) -> None:
-        """Keep the integers from now on in ``row``, of :data:`ROW_WIDTH` int64, which gets their values."""
-        row[: len(self._row)] = self._row
-        self._row = row
-
-    @property
-    def first_id(self) -> int:
-        """The lowest id of the range."""
-        return self._row[Row.FIRST_ID]
-
-    @first_id.setter
-    def first_id(self, value: int) -> None:
-        self._row[Row.FIRST_ID] = value
-
-    @property
-    def last_id(self) -> int:
-        """The highest id of the range."""
-        return self._row[Row.LAST_ID]
-
-    @last_id.setter
-    def last_id(self, value: int) -> None:
-        self._row[Row.LAST_ID] = value
-
-    @property
-    def last_time(self) -> int:
-        """Exchange time of the good row that set ``last_id``, ns; 0 where none did."""
-        return self._row[Row.LAST_TIME]
-
-    @last_time.setter
-    def last_time(self, value: int) -> None:
-        self._row[Row.LAST_TIME] = value
-
-    @property
-    def accepted(self) -> int:
-        """Rows accepted, less what was reopened."""
-        return self._row[Row.ACCEPTED]
-
-    @accepted.setter
-    def accepted(self, value: int) -> None:
-        self._row[Row.ACCEPTED] = value
-
-    @property
-    def duplicates(self) -> int:
-        """Good rows whose id was accepted before."""
-        return self._row[Row.DUPLICATES]
-
-    @duplicates.setter
-    def duplicates(self, value: int) -> None:
-        self._row[Row.DUPLICATES] = value
-
-    @property
-    def quarantined(self) -> int:
-        """Rows in quarantine."""
-        return self._row[Row.QUARANTINED]
-
-    @quarantined.setter
-    def quarantined(self, value: int) -> None:
-        self._row[Row.QUARANTINED] = value
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TradeSequence):
             return NotImplemented
@@ -261,7 +145,7 @@ class TradeSequence:
         return f"TradeSequence{self._state()}"
 
     def _state(self) -> tuple[object, ...]:
-        slots = [name for name in self.__slots__ if name not in ("_row", "changes")]
+        slots = [name for name in self.__slots__ if name != "changes"]
         numbers = (self.first_id, self.last_id, self.last_time, self.accepted, self.duplicates, self.quarantined)
         return (*numbers, *(getattr(self, name) for name in slots))
 
@@ -414,7 +298,7 @@ class TradeSequence:
     def take_changes(self) -> Changes:
         """Give what became of ids since it was last taken."""
         if not self.changes:
-            return _UNCHANGED
+            return UNCHANGED
         changes, self.changes = self.changes, Changes()
         return changes
 

@@ -7,7 +7,8 @@ import numpy as np
 from tickwire.columns import Int64
 from tickwire.symbols import Instrument
 from tickwire.validation.price_band import PriceBand
-from tickwire.validation.sequence import ROW_WIDTH, Row, TradeSequence
+from tickwire.validation.sequence import TradeSequence
+from tickwire.validation.symbol_row import ROW_WIDTH, Row
 
 
 @dataclass(slots=True)
