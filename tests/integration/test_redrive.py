@@ -25,7 +25,7 @@ from ecs_tasks.ingestor.dead_frames import DeadFrame, dead_frame_message
 from lambdas.migrations.runner import apply
 from tickwire.cli.main import main
 from tickwire.columns import Side, TradeFlag, TradeRows
-from tickwire.envelope import decode, encode, split
+from tickwire.envelope import VERSION, decode, encode, split
 from tickwire.partitions import explicit_hash_key, partition_of
 from tickwire.records import Header, Progress, Record, RecordKind
 from tickwire.symbols import Instrument
@@ -262,7 +262,7 @@ def test_what_was_refused_is_stored_once_after_the_fix_and_redriving_again_chang
     platform, tickwire, stored, monkeypatch
 ):
     unreadable = bytearray(encode(record((4, 104))))
-    unreadable[4] = 3  # a version of the envelope that nobody here knows
+    unreadable[4] = VERSION + 1  # a version of the envelope that nobody here knows
     platform.put_raw(encode(record((1, 101))))
     platform.put_raw(encode(record((2, 102), ahead=HOUR)))
     platform.put_raw(bytes(unreadable))
@@ -280,7 +280,7 @@ def test_what_was_refused_is_stored_once_after_the_fix_and_redriving_again_chang
     assert letters(platform) == before
 
     mend_parser(monkeypatch)
-    monkeypatch.setattr("tickwire.redrive.decode", lambda data: decode(data[:4] + b"\1" + data[5:]))
+    monkeypatch.setattr("tickwire.redrive.decode", lambda data: decode(data[:4] + bytes([VERSION]) + data[5:]))
     platform.configure(max_ahead_seconds="7200")
     code, text = tickwire("redrive", "--all")
     assert (code, text.splitlines()[-1]) == (0, "3 letters: 3 redriven, 0 stay; 3 trades sent")
