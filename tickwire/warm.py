@@ -65,10 +65,9 @@ def warm(task: str) -> float:
     """Compile what one of :func:`kernel_modules` or :func:`layouts` names; give the seconds that it took."""
     began = time.monotonic()
     if task.startswith(_FEED):
-        from tickwire.venues.layout_source import compiled
-        from tickwire.venues.registry import new_feed
+        from tickwire.venues.layout_source import compiled_layout
 
-        compiled(new_feed(task.removeprefix(_FEED)).layouts)
+        compiled_layout(task.removeprefix(_FEED))
     else:
         import_module(task)
     return time.monotonic() - began

@@ -18,7 +18,7 @@ from tickwire.columns import QuoteRows, Side, TradeBatch
 from tickwire.decimals import format_fixed
 from tickwire.records import Heartbeat
 from tickwire.validation.rules import Rule, broken_rules, explain
-from tickwire.venues.feed import FrameReject, ParsedFrames, RejectReason
+from tickwire.venues.feed import ParsedFrames
 from tickwire.venues.registry import new_feed
 
 _FLUSH = 50_000
@@ -104,12 +104,7 @@ class Normalizer:
         held = total = 0
         flush_at = parsed.frames + _FLUSH
         for captured in read_capture(path, self._skipped):
-            try:
-                feed.parse(captured.frame, captured.receive_time or 0, parsed)
-            except Exception as error:
-                # A fault of the parser costs this one frame, which is kept for its repair.
-                detail = f"{type(error).__name__}: {error}"
-                parsed.rejects.append(FrameReject(RejectReason.PARSER_FAILED, detail, captured.frame, 0))
+            feed.parse_guarded(captured.frame, captured.receive_time or 0, parsed)
             if len(parsed.trades) > held:
                 self._sources.append((held, captured))
                 held = len(parsed.trades)

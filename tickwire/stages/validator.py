@@ -16,8 +16,7 @@ from tickwire.decimals import format_fixed
 from tickwire.records import Heartbeat, Quarantined, Record, RecordKind
 from tickwire.stages.continuity_tally import ContinuityTally
 from tickwire.stages.stage import Stage, StageOutput
-from tickwire.symbols import Instrument
-from tickwire.validation.admission import Admission, Limits, admit, places_of, symbol_state
+from tickwire.validation.admission import Admission, Limits, admit, is_carried, places_of, symbol_state
 from tickwire.validation.price_band import BandSettings
 from tickwire.validation.rules import Rule, explain
 from tickwire.validation.sequence_table import SequenceTable
@@ -126,10 +125,6 @@ class ValidatorStage(Stage[ValidatorState]):
         duplicates = len(record.trades) - len(trades) - len(quarantined)
         return StageOutput(output, tuple(quarantined), duplicates=duplicates)
 
-    def _known(self, instrument: Instrument) -> bool:
-        known = self._settings.known_symbols
-        return known is None or f"{instrument.venue}:{instrument.symbol}" in known
-
     def _admit(self, state: ValidatorState, record: Record) -> Admission:
         if state.table is None:
             state.table = SequenceTable(prices=self._limits.band.prices)
@@ -155,7 +150,9 @@ class ValidatorStage(Stage[ValidatorState]):
         for row, (index, update_id, time, receive) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
             instrument = batch.instruments[index]
             # A quote from the far future would hide all that follow.
-            if not self._known(instrument) or (receive and time > receive + self._limits.max_ahead):
+            if not is_carried(instrument, self._settings.known_symbols) or (
+                receive and time > receive + self._limits.max_ahead
+            ):
                 continue
             symbol = symbol_state(state.symbols, instrument)
             if update_id > 0 and symbol.quote_update_id > 0:

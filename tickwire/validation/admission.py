@@ -277,11 +277,16 @@ def places_of(
         present[batch.instrument] = True
         for index in np.flatnonzero(present & (places == UNPLACED)).tolist():
             instrument = batch.instruments[index]
-            if known is None or f"{instrument.venue}:{instrument.symbol}" in known:
+            if is_carried(instrument, known):
                 places[index] = table.place(symbol_state(symbols, instrument))
             else:
                 places[index] = NOT_CARRIED
     return places
+
+
+def is_carried(instrument: Instrument, known: frozenset[str] | None) -> bool:
+    """Say whether an instrument is one of ``known``, ``venue:SYMBOL`` each; None carries whatever comes."""
+    return known is None or f"{instrument.venue}:{instrument.symbol}" in known
 
 
 def symbol_state(symbols: dict[tuple[str, str], SymbolState], instrument: Instrument) -> SymbolState:
