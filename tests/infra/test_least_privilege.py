@@ -205,7 +205,9 @@ def test_each_grant_that_is_added_is_noticed(root: Path, added: dict[str, Any], 
 
 def test_a_managed_policy_is_refused_since_it_gives_more(root: Path) -> None:
     templates = _template(*_RIGHT)
-    templates["Stack"]["Resources"]["Role"]["Properties"]["ManagedPolicyArns"] = ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
+    templates["Stack"]["Resources"]["Role"]["Properties"]["ManagedPolicyArns"] = [
+        "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    ]
     references = References(templates)
     (programme,) = programmes(references, root=root)
     with pytest.raises(Unexplained, match="ReadOnlyAccess"):
