@@ -186,7 +186,7 @@ def _strangers(references: References, programme: Programme, granted: list[State
         known |= {
             other
             for other, _ in references.all()
-            if references.type(other) in ("AWS::SecretsManager::SecretTargetAttachment",)
+            if references.type(other) == "AWS::SecretsManager::SecretTargetAttachment"
             and address in references.targets(other.stack, references.properties(other))
         }
         known |= references.targets(address.stack, references.properties(address))

@@ -4,19 +4,10 @@ Nothing here can run what is built for ARM, so the wheels are judged by what the
 headers say; that the set is complete shows by importing the handler from a twin of the bundle for this machine.
 """
 
-import email
-import os
-import struct
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from cdk.constructs.function_code import RUNTIME, installed_wheels
-from tests.infra.function_environment import environment_of, lambda_environment
 
 PROJECT = Path(__file__).parents[2]
 MAX_UNZIPPED = 250 * 2**20
