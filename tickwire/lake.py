@@ -49,7 +49,11 @@ SCHEMA = pa.schema(
         _required(12, "stream_counter", pa.int64()),
     ]
 )
-"""Columns of the table with Iceberg's field ids, which data files carry. Ids are never reused."""
+"""Columns of the table with Iceberg's field ids, which data files carry.
+
+Ids are never reused. A column that is added goes to the end, takes the next id and may be null:
+``lambdas/lake_committer/evolution.py`` says why, and adds it to tables that are there.
+"""
 
 
 def iceberg_schema() -> Any:
@@ -66,6 +70,16 @@ def partition_spec() -> Any:
 
     source = int(SCHEMA.field("exchange_time").metadata[b"PARQUET:field_id"])
     return PartitionSpec(PartitionField(source, _FIRST_PARTITION_FIELD_ID, DayTransform(), PARTITION_FIELD))
+
+
+def within_days(first: int, end: int) -> Any:
+    """Give pyiceberg's condition that a trade's UTC day (counted from 1970) is ``first`` to ``end``, exclusive."""
+    from pyiceberg import expressions
+
+    # The constructors are pydantic's, and mypy does not know what they take by position.
+    of: Any = expressions
+    start, stop = (f"{np.datetime64(day, 'D')}T00:00:00+00:00" for day in (first, end))
+    return of.And(of.GreaterThanOrEqual("exchange_time", start), of.LessThan("exchange_time", stop))
 
 
 def trades_table(batch: TradeBatch, stream_partition: Int64, stream_counter: Int64) -> pa.Table:
