@@ -72,6 +72,18 @@ def partition_spec() -> Any:
     return PartitionSpec(PartitionField(source, _FIRST_PARTITION_FIELD_ID, DayTransform(), PARTITION_FIELD))
 
 
+def columns_of(table: Any) -> pa.Schema:
+    """Give the columns that a ``pyiceberg.table.Table`` has now, in the types of :data:`SCHEMA`."""
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+    return pa.schema(
+        [
+            field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field
+            for field in schema_to_pyarrow(table.schema())
+        ]
+    )
+
+
 def within_days(first: int, end: int) -> Any:
     """Give pyiceberg's condition that a trade's UTC day (counted from 1970) is ``first`` to ``end``, exclusive."""
     from pyiceberg import expressions

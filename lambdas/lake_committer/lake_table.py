@@ -201,9 +201,9 @@ class LakeTable:
     def _data_file(self, file: WrittenFile) -> Any:
         try:
             data_file = parquet_file_to_data_file(self._table.io, self._table.metadata, file.path)
-        except ValueError as error:
+        except (KeyError, ValueError) as error:
             # A newer writer's columns: the message waits for the committer that adds them.
-            raise FileMismatch(f"{file.path}: {error}") from error
+            raise FileMismatch(f"{file.path} has columns that the table has not, or others: {error}") from error
         if data_file.record_count != file.rows:
             raise FileMismatch(f"{file.path} holds {data_file.record_count} rows, announced were {file.rows}")
         return data_file

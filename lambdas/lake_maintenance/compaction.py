@@ -14,14 +14,14 @@ from typing import Any
 import pyarrow as pa
 from pyiceberg.conversions import from_bytes
 from pyiceberg.expressions import AlwaysTrue
-from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
+from pyiceberg.io.pyarrow import ArrowScan
 
 from lambdas.lake_maintenance.plan import LiveFile, plan_bins
 from lambdas.lake_writer.files import data_key, parquet_bytes
 from lambdas.lake_writer.message import WrittenBatch, WrittenFile, encode_message
 from lambdas.lake_writer.writer import MESSAGE_GROUP
 from tickwire.errors import TickwireError
-from tickwire.lake import within_days
+from tickwire.lake import columns_of, within_days
 
 _ORDER = [(name, "ascending") for name in ("venue", "symbol", "trade_id", "stream_partition", "stream_counter")]
 # A reader of one symbol opens the groups of rows that may hold it.
@@ -110,5 +110,6 @@ def _rewritten(table: Any, group: Iterable[LiveFile]) -> tuple[bytes, int]:
     rows: pa.Table = scan.to_table([file.task for file in files])
     if rows.num_rows != sum(file.rows for file in files):
         raise RowsMissing(f"{len(files)} files hold {rows.num_rows} rows, not {sum(file.rows for file in files)}")
-    ordered = rows.cast(schema_to_pyarrow(table.schema())).sort_by(_ORDER)
-    return parquet_bytes(ordered, row_group=_ROW_GROUP), rows.num_rows
+    number = rows.num_rows
+    rows = rows.cast(columns_of(table)).sort_by(_ORDER)
+    return parquet_bytes(rows, row_group=_ROW_GROUP), number

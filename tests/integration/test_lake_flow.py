@@ -181,7 +181,9 @@ def test_a_lost_message_stops_the_table_until_it_comes_back(lake, query):
 def test_an_unreadable_message_stops_what_follows_it_and_nothing_before(lake, query):
     lake.write(record(0, 1))
     (good,) = lake.messages()
-    assert lake.commit([good, {"messageId": "x", "body": "{", "receiptHandle": "?", "attributes": {}}], delete=False) == 1
+    assert (
+        lake.commit([good, {"messageId": "x", "body": "{", "receiptHandle": "?", "attributes": {}}], delete=False) == 1
+    )
     assert query("SELECT count(*) AS n FROM trades", "--csv") == "n\n2\n"
 
 
