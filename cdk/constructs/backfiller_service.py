@@ -9,6 +9,7 @@ from constructs import Construct
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import Comparison, Missing, new_alarm
 from cdk.constructs.database import BACKFILLER
+from cdk.constructs.grants import grant_put_records, grant_send_messages
 from cdk.constructs.task_service import TaskService, task_metric
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -60,8 +61,8 @@ class BackfillerService(TaskService):
                 "TICKWIRE_LAKE_DATABASE": data.lake_database,
             },
         )
-        streams.trades_raw.grant_write(self.role)
-        streams.frames_dlq.grant_send_messages(self.role)
+        grant_put_records(self.role, streams.trades_raw)
+        grant_send_messages(self.role, streams.frames_dlq)
         streams.dead_letters.grant_put_object(self.role)
         data.grant_coordination(self.role)
         data.grant_lake_reading(self.role)

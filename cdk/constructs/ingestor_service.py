@@ -10,6 +10,7 @@ from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import Comparison, Missing, new_alarm
+from cdk.constructs.grants import grant_put_records, grant_send_messages
 from cdk.constructs.task_service import TaskService, task_metric
 from cdk.settings import FeedSettings, StageSettings
 from cdk.stacks.data import DataStack
@@ -79,8 +80,8 @@ class IngestorService(TaskService):
             },
         )
         self._venue = venue
-        streams.trades_raw.grant_write(self.role)
-        streams.frames_dlq.grant_send_messages(self.role)
+        grant_put_records(self.role, streams.trades_raw)
+        grant_send_messages(self.role, streams.frames_dlq)
         streams.dead_letters.grant_put_object(self.role)
         data.grant_coordination(self.role)
         if settings.trace_every:

@@ -113,3 +113,20 @@ class IngestorSettings(TaskSettings):
     max_tasks: int = Field(ge=1)
     symbols_a_group: int = Field(ge=1, le=1_024)
     max_groups: int = Field(ge=1)
+
+
+class AccessSettings(Part):
+    """How clients get in.
+
+    ``domain`` is a host name of ours for the page and both APIs, in the public hosted zone ``zone_id`` of
+    Route 53; without it they have CloudFront's. ``login_prefix`` begins the address of the login pages, where no other
+    account has taken it; without it, it is made of the stage and the account.
+    ``threat_protection`` has Cognito refuse stolen passwords and odd logins, for a price a user. ``rate_limit`` is how
+    many requests one address may send in five minutes.
+    """
+
+    domain: str | None = Field(default=None, pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}$")
+    zone_id: str | None = Field(default=None, pattern=r"^Z[A-Z0-9]+$")
+    login_prefix: str | None = Field(default=None, pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+    threat_protection: bool = False
+    rate_limit: int = Field(default=2_000, ge=10, le=2_000_000_000)

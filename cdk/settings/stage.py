@@ -12,6 +12,7 @@ from pydantic_settings import (
 )
 
 from cdk.settings.parts import (
+    AccessSettings,
     AlarmSettings,
     ConsumerSettings,
     DatabaseSettings,
@@ -69,6 +70,7 @@ class StageSettings(BaseSettings):
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     account: str | None = Field(default=None, pattern=r"^\d{12}$")
     alarms: AlarmSettings
+    access: AccessSettings
     partitions: int = Field(ge=1)
     stream: StreamSettings
     max_record_age_seconds: int = Field(ge=60, le=604_800)
@@ -167,6 +169,14 @@ class StageSettings(BaseSettings):
             (
                 (len(self.zones) or self.availability_zones) >= 2 and len(set(self.zones)) == len(self.zones),
                 "the database needs at least two zones, each named once",
+            ),
+            (
+                (self.access.domain is None) == (self.access.zone_id is None),
+                "a domain needs its hosted zone: write access.domain and access.zone_id, or neither",
+            ),
+            (
+                not any(word in (self.access.login_prefix or "") for word in ("aws", "amazon", "cognito")),
+                "Cognito refuses access.login_prefix with aws, amazon or cognito in it: write another",
             ),
             (
                 all(zone.startswith(self.region) for zone in self.zones),

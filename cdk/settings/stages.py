@@ -28,6 +28,9 @@ _FUNCTIONS = {
     "dead_letters": {"memory": 512, "timeout_seconds": 60},
     "broadcaster": {"memory": 1024, "timeout_seconds": 60},
     "websocket": {"memory": 512, "timeout_seconds": 29},
+    # API Gateway waits ten seconds for an authorizer and thirty for an answer.
+    "authorizer": {"memory": 512, "timeout_seconds": 9},
+    "rest_api": {"memory": 1024, "timeout_seconds": 20},
     "migrations": {"memory": 512, "timeout_seconds": 300},
 }
 
@@ -61,6 +64,7 @@ _DEV: Mapping[str, Any] = {
     # An hour of the busiest symbol takes 300 MB while its bars are recomputed, the libraries as much.
     "backfiller": {"cpu": 512, "memory": 2048, "tasks": 1, "on_demand": 0, "spot": 1},
     "protected": False,
+    "access": {"threat_protection": False},
     "log_retention_days": 14,
     "availability_zones": 2,
     "bundle_dependencies": True,
@@ -99,6 +103,7 @@ _PROD: Mapping[str, Any] = {
     },
     "backfiller": {"cpu": 1024, "memory": 4096, "tasks": 2, "on_demand": 1, "spot": 1},
     "protected": True,
+    "access": {"threat_protection": True},
     "log_retention_days": 90,
     "availability_zones": 3,
     "alarm_iterator_age_seconds": 10,
