@@ -12,6 +12,7 @@ from cdk.constructs.alarm import new_alarm
 from cdk.constructs.database import READER
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.gradual_function import shift_gradually
+from cdk.constructs.grants import grant_items
 from cdk.constructs.rest_api import RestApi
 from cdk.constructs.screen_api import STAGE_NAME, ScreenApi
 from cdk.constructs.service_function import ServiceFunction
@@ -152,11 +153,14 @@ class DeliveryStack(Stack):
             **shared,
         )
         for function in (websocket, broadcaster):
-            data.connections.grant_read_write_data(function.function)
-            data.subscriptions.grant_read_write_data(function.function)
             screens.grant_post(function.role)
-        data.last_values.grant_read_data(websocket.function)
-        data.last_values.grant_read_write_data(broadcaster.function)
+        grant_items(websocket.role, data.connections, "GetItem", "PutItem", "DeleteItem")
+        grant_items(websocket.role, data.subscriptions, "BatchWriteItem", "UpdateItem")
+        grant_items(websocket.role, data.last_values, "GetItem", "Query")
+        # It removes connections that are gone, with their subscriptions.
+        grant_items(broadcaster.role, data.connections, "DeleteItem")
+        grant_items(broadcaster.role, data.subscriptions, "GetItem", "Query", "BatchWriteItem", "UpdateItem")
+        grant_items(broadcaster.role, data.last_values, "BatchGetItem", "BatchWriteItem", "UpdateItem")
         return websocket, broadcaster
 
     def _new_authorizer(self, clients: list[str]) -> ServiceFunction:
