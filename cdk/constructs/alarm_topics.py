@@ -27,8 +27,7 @@ class AlarmTopics(Construct):
             "Key",
             description="Tickwire alarms",
             enable_key_rotation=True,
-            # Notices are gone once they are delivered.
-            removal_policy=RemovalPolicy.DESTROY,
+            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
         )
         account = Stack.of(self).account
         this_account = {"StringEquals": {"aws:SourceAccount": account}}
