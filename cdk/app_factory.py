@@ -15,6 +15,7 @@ from cdk.constructs.task_service import stage_task_images
 from cdk.settings import StageSettings, settings_of
 from cdk.settings.stages import LOCAL
 from cdk.source import PROJECT, scratch_folder
+from cdk.stacks.analytics import AnalyticsStack
 from cdk.stacks.data import DataStack
 from cdk.stacks.delivery import DeliveryStack
 from cdk.stacks.edge import REGION as EDGE_REGION
@@ -116,6 +117,9 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         identity=identity,
         edge=edge,
         **shared,
+    )
+    AnalyticsStack(
+        app, f"{prefix}-Analytics", description="Tickwire: the lake's upkeep and its readers", source=source, **shared
     )
     ingestion = IngestionStack(
         app,

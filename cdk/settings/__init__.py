@@ -8,6 +8,7 @@ from cdk.settings.errors import InvalidSettings, UnknownStage
 from cdk.settings.parts import (
     AccessSettings,
     AlarmSettings,
+    AnalyticsSettings,
     ConsumerSettings,
     DatabaseSettings,
     FeedSettings,
@@ -24,6 +25,7 @@ __all__ = [
     "SETTINGS_FILE",
     "AccessSettings",
     "AlarmSettings",
+    "AnalyticsSettings",
     "ConsumerSettings",
     "DatabaseSettings",
     "FeedSettings",

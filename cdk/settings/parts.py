@@ -86,6 +86,22 @@ class StateStoreSettings(Part):
     replicas: int = Field(ge=0, le=5)
 
 
+class AnalyticsSettings(Part):
+    """What asks the lake, and what keeps it.
+
+    ``scan_gigabytes`` is the most that one query of Athena may read, ``results_days`` how long its results
+    are kept. ``orphan_days`` is the age from which a file that no snapshot names may be removed: above the
+    14 days for which its announcement can wait in the committer's queue.
+    ``bigquery_identity`` is the number of the identity that a BigQuery connection to AWS shows; with it,
+    that connection may read the lake.
+    """
+
+    scan_gigabytes: int = Field(default=100, ge=1, le=7_000)
+    results_days: int = Field(default=30, ge=1, le=3_650)
+    orphan_days: int = Field(default=16, ge=15, le=365)
+    bigquery_identity: str | None = Field(default=None, pattern=r"^\d{6,30}$")
+
+
 class TaskSettings(Part):
     """A Fargate service: ``cpu`` of a task in units of 1/1024, its ``memory`` in MiB, how many tasks at once.
 

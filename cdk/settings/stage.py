@@ -14,6 +14,7 @@ from pydantic_settings import (
 from cdk.settings.parts import (
     AccessSettings,
     AlarmSettings,
+    AnalyticsSettings,
     ConsumerSettings,
     DatabaseSettings,
     FeedSettings,
@@ -94,6 +95,7 @@ class StageSettings(BaseSettings):
     endpoint_zones: int = Field(ge=1)
     address: str = "shared"
     zones: tuple[str, ...] = ()
+    analytics: AnalyticsSettings = AnalyticsSettings()
     consumers: dict[str, ConsumerSettings]
     functions: dict[str, FunctionSettings]
 

@@ -18,6 +18,8 @@ ALARMS = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
 OPEN = ("0.0.0.0/0", "::/0")
 # Actions whose resource has no name when the permission is checked, hence "*", and why.
 UNSCOPED = {
+    "athena:ListDataCatalogs": "Athena's lists of names know no resources",
+    "athena:ListWorkGroups": "as above",
     "ec2:AssignPrivateIpAddresses": "Lambda checks it for network interfaces that it is about to make",
     "ec2:CreateNetworkInterface": "as above",
     "ec2:DeleteNetworkInterface": "as above",
