@@ -13,7 +13,7 @@ class PrivateBucket(s3.Bucket):
     """A bucket with the account's safest defaults.
 
     ``expire_after`` deletes objects of that age; None keeps them. Old versions go after a month
-    and abandoned multi-part uploads after a day.
+    and abandoned multi-part uploads after a day. ``ownership`` is for services that deliver by ACL.
     """
 
     def __init__(
@@ -24,6 +24,7 @@ class PrivateBucket(s3.Bucket):
         key: kms.IKey,
         removal_policy: RemovalPolicy,
         expire_after: Duration | None = None,
+        ownership: s3.ObjectOwnership = s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
     ) -> None:
         super().__init__(
             scope,
@@ -33,7 +34,7 @@ class PrivateBucket(s3.Bucket):
             # One data key per bucket and not per object: a hundredth of the calls to KMS.
             bucket_key_enabled=True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            object_ownership=ownership,
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,
