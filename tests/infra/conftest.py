@@ -31,6 +31,18 @@ class Application:
             for path in sorted(folder.glob("*.template.json"))
         }
 
+    def images(self) -> dict[str, tuple[Path, str]]:
+        """Give the images by their hash: the folder that each is built from, and its Dockerfile in there."""
+        return {
+            name: (self.folder / image["source"]["directory"], image["source"].get("dockerFile", "Dockerfile"))
+            for path in sorted(self.folder.glob("*.assets.json"))
+            for name, image in json.loads(path.read_text()).get("dockerImages", {}).items()
+        }
+
+    def dockerfiles(self) -> dict[str, str]:
+        """Give the Dockerfiles of the images by their hash, by their paths in the project."""
+        return {name: dockerfile for name, (_, dockerfile) in self.images().items()}
+
     def resources(self, kind: str) -> list[Resource]:
         """Give every resource of a type, over all stacks."""
         return [
