@@ -46,7 +46,8 @@ def build_app(
     settings
         In the place of those that ``settings.toml`` gives the stage.
     context
-        Added to the context of ``cdk.json``, which the CDK reads only when its CLI starts it.
+        Added to the context of ``cdk.json``, which the CDK reads only when its CLI starts it. With
+        ``bundle=false`` zips hold the source alone, under the same names.
     outdir
         Where ``app.synth()`` writes the assembly; None leaves it to the CDK.
     rules
@@ -61,6 +62,9 @@ def build_app(
     """
     configured = json.loads((PROJECT / "cdk.json").read_text())["context"]
     app = App(context={**configured, **(context or {})}, outdir=None if outdir is None else str(outdir))
+    if app.node.try_get_context("bundle") == "false":
+        # Over what the CLI says of it.
+        app.node.set_context("aws:cdk:bundling-stacks", [])
     if settings is None:
         settings = settings_of(stage or str(app.node.try_get_context("stage")))
     configure_alarms(app, settings)
