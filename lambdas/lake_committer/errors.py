@@ -13,3 +13,7 @@ class CountersLost(TickwireError):
 
 class FileMismatch(TickwireError):
     """A data file does not hold what its announcement said."""
+
+
+class LakeUnrecoverable(TickwireError):
+    """No metadata file of the table can be read."""
