@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App, Tags
+from aws_cdk import App, Environment, Stack, Tags, Validations
 
+from cdk.constructs.acknowledge import acknowledge
+from cdk.constructs.alarm import configure_alarms
 from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.permission_boundary import apply_boundary
 from cdk.constructs.task_service import stage_task_images
-from cdk.settings import settings_of
+from cdk.settings import StageSettings, settings_of
 from cdk.source import PROJECT, scratch_folder
 from cdk.stacks.data import DataStack
 from cdk.stacks.delivery import DeliveryStack
+from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.ingestion import IngestionStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.processing import ProcessingStack
@@ -21,7 +24,12 @@ from cdk.stacks.streams import StreamsStack
 
 
 def build_app(
-    stage: str | None = None, *, context: Mapping[str, Any] | None = None, outdir: str | Path | None = None
+    stage: str | None = None,
+    *,
+    settings: StageSettings | None = None,
+    context: Mapping[str, Any] | None = None,
+    outdir: str | Path | None = None,
+    rules: bool = True,
 ) -> App:
     """Build every stack of a stage.
 
@@ -30,62 +38,76 @@ def build_app(
     stage
         ``dev``, ``prod`` or ``local``. None takes it from the context, hence from
         ``cdk deploy -c stage=prod``.
+    settings
+        In the place of those that ``settings.toml`` gives the stage.
     context
         Added to the context of ``cdk.json``, which the CDK reads only when its CLI starts it.
-        ``zones`` (``us-east-1b,us-east-1d``) names the availability zones, where the region's first
-        ones will not do: which of them have MemoryDB differs from account to account.
     outdir
         Where ``app.synth()`` writes the assembly; None leaves it to the CDK.
+    rules
+        Whether synthesis ends with an error where a rule of cdk-nag is broken.
 
     Raises
     ------
     UnknownStage
         If there are no settings for the stage.
     InvalidSettings
-        If ``zones`` are too few.
+        If they are incomplete or contradict each other.
     """
     configured = json.loads((PROJECT / "cdk.json").read_text())["context"]
     app = App(context={**configured, **(context or {})}, outdir=None if outdir is None else str(outdir))
-    settings = settings_of(stage or str(app.node.try_get_context("stage")))
-    zones = app.node.try_get_context("zones")
-    if zones:
-        settings = replace(settings, zones=tuple(str(zones).split(",")))
+    if settings is None:
+        settings = settings_of(stage or str(app.node.try_get_context("stage")))
+    configure_alarms(app, settings)
+    _add_stacks(app, settings)
+    Tags.of(app).add("application", "tickwire")
+    Tags.of(app).add("stage", settings.stage)
+    acknowledge(
+        app,
+        {
+            "AwsSolutions-IAM5[Action::kms:GenerateDataKey*]": "With and without the plain text, of one key",
+            "AwsSolutions-IAM5[Action::kms:ReEncrypt*]": "From and to, of one key",
+        },
+    )
+    if rules:
+        # Loading the rules takes a second, which a local run need not pay.
+        from cdk.rules import Rules
+
+        Validations.of(app).add_plugins(Rules(app))
+    return app
+
+
+def _add_stacks(app: App, settings: StageSettings) -> None:
+    """Make the stacks, each after those that it reads from."""
+    prefix = f"Tickwire-{settings.stage}"
+    # The laptop's emulator is in whichever region it says it is.
+    environment = None if settings.stage == "local" else Environment(region=settings.region, account=settings.account)
+    stateless: dict[str, Any] = {"settings": settings, "env": environment}
+    stateful: dict[str, Any] = {**stateless, "termination_protection": settings.protected}
     source = FunctionSource.stage(bundle_dependencies=settings.bundle_dependencies)
 
-    prefix = f"Tickwire-{settings.stage}"
-    stateful: dict[str, Any] = {"settings": settings, "termination_protection": settings.protected}
+    foundation = FoundationStack(app, f"{prefix}-Foundation", description="Tickwire: keys, alarms, limits", **stateful)
     network = NetworkStack(app, f"{prefix}-Network", description="Tickwire: network", **stateful)
     streams = StreamsStack(app, f"{prefix}-Streams", description="Tickwire: streams and queues", **stateful)
     data = DataStack(app, f"{prefix}-Data", description="Tickwire: stores", vpc=network.vpc, **stateful)
+    shared: dict[str, Any] = {**stateless, "foundation": foundation, "streams": streams, "data": data}
     ProcessingStack(
         app,
         f"{prefix}-Processing",
         description="Tickwire: stages and writers",
-        settings=settings,
         source=source,
         network=network,
-        streams=streams,
-        data=data,
+        **shared,
     )
-    DeliveryStack(
-        app,
-        f"{prefix}-Delivery",
-        description="Tickwire: WebSocket API",
-        settings=settings,
-        source=source,
-        streams=streams,
-        data=data,
-    )
+    DeliveryStack(app, f"{prefix}-Delivery", description="Tickwire: WebSocket API", source=source, **shared)
     IngestionStack(
         app,
         f"{prefix}-Ingestion",
         description="Tickwire: ingestor and backfiller",
-        settings=settings,
         image_folder=stage_task_images(scratch_folder()),
         network=network,
-        streams=streams,
-        data=data,
+        **shared,
     )
-    Tags.of(app).add("application", "tickwire")
-    Tags.of(app).add("stage", settings.stage)
-    return app
+    for stack in app.node.children:
+        if isinstance(stack, Stack):
+            apply_boundary(stack, settings, foundation)

@@ -8,6 +8,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from cdk.constructs.alarm import Comparison, Missing, new_alarm
 from cdk.constructs.task_service import TaskService
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -61,18 +62,20 @@ class IngestorService(TaskService):
         streams.frames_dlq.grant_send_messages(self.role)
         streams.dead_letters.grant_put_object(self.role)
         data.grant_coordination(self.role)
-        cloudwatch.Metric(
-            namespace="AWS/Kinesis",
-            metric_name="IncomingRecords",
-            dimensions_map={"StreamName": streams.trades_raw.stream_name},
-            period=Duration.minutes(1),
-            statistic="Sum",
-        ).create_alarm(
+        new_alarm(
             self,
             "Silent",
-            alarm_description="No task has written a record for three minutes",
+            cloudwatch.Metric(
+                namespace="AWS/Kinesis",
+                metric_name="IncomingRecords",
+                dimensions_map={"StreamName": streams.trades_raw.stream_name},
+                period=Duration.minutes(1),
+                statistic="Sum",
+            ),
+            runbook="ingestion-silent",
+            says="No task has written a record for three minutes",
             threshold=1,
-            evaluation_periods=3,
-            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+            comparison=Comparison.LESS_THAN_THRESHOLD,
+            missing=Missing.BREACHING,
+            urgent=True,
         )

@@ -14,6 +14,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from cdk.constructs.alarm import new_alarm
 from cdk.constructs.log_retention import retention_of
 from cdk.settings import StageSettings
 
@@ -65,20 +66,19 @@ class ScreenApi(Construct):
             access_log_settings=_AccessLog(access_log),
         )
         self.stage.node.add_dependency(self._allow_logs())
-        cloudwatch.Metric(
-            namespace="AWS/ApiGateway",
-            metric_name="IntegrationError",
-            dimensions_map={"ApiId": self.api.api_id, "Stage": STAGE_NAME},
-            period=Duration.minutes(1),
-            statistic="Sum",
-        ).create_alarm(
+        new_alarm(
             self,
             "IntegrationErrors",
-            alarm_description="Clients get errors from the WebSocket function",
+            cloudwatch.Metric(
+                namespace="AWS/ApiGateway",
+                metric_name="IntegrationError",
+                dimensions_map={"ApiId": self.api.api_id, "Stage": STAGE_NAME},
+                period=Duration.minutes(1),
+                statistic="Sum",
+            ),
+            runbook="websocket-errors",
+            says="Clients get errors from the WebSocket function",
             threshold=5,
-            evaluation_periods=3,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
 
     def _allow_logs(self) -> restapi.CfnAccount:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -12,6 +11,8 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from cdk.constructs.acknowledge import acknowledge
+from cdk.constructs.alarm import new_alarm
 from cdk.constructs.function_code import ARCHITECTURE, RUNTIME, FunctionSource, handler_of
 from cdk.constructs.log_retention import retention_of
 from cdk.settings import StageSettings
@@ -66,6 +67,7 @@ class ServiceFunction(Construct):
             "architecture": ARCHITECTURE,
             "memory_size": size.memory,
             "timeout": Duration.seconds(size.timeout_seconds),
+            "reserved_concurrent_executions": size.reserved,
             "environment": variables,
             "log_group": self.log_group,
             "logging_format": lambda_.LoggingFormat.JSON,
@@ -75,6 +77,10 @@ class ServiceFunction(Construct):
             "vpc_subnets": None if vpc is None else ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
             "security_groups": None if security_groups is None else list(security_groups),
         }
+        if requirements is not None:
+            acknowledge(
+                self, {"AwsSolutions-L1": "The runtime is the one that the lock and the images are tested with"}
+            )
         self.function: lambda_.Function = (
             lambda_.DockerImageFunction(self, "Function", code=source.image(name), **shared)
             if requirements is None
@@ -93,6 +99,9 @@ class ServiceFunction(Construct):
         """Make the role by hand: the managed policy for logs would open every log group."""
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log_group.grant_write(role)
+        acknowledge(
+            role, {"AwsSolutions-IAM5[Resource::*]": "X-Ray's segments and network interfaces to be made have no ARN"}
+        )
         if in_vpc:
             # Lambda checks these for the function's network interfaces, which have no name yet.
             role.add_to_policy(
@@ -112,23 +121,23 @@ class ServiceFunction(Construct):
         return role
 
     def _alarm_on_errors(self) -> None:
-        self.function.metric_errors(period=Duration.minutes(1), statistic="Sum").create_alarm(
+        new_alarm(
             self,
             "Errors",
-            alarm_description=f"{self.name} fails again and again",
+            self.function.metric_errors(period=Duration.minutes(1), statistic="Sum"),
+            runbook="function-errors",
+            says=f"{self.name} fails again and again",
             threshold=0,
-            evaluation_periods=5,
-            datapoints_to_alarm=3,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            periods=5,
+            datapoints=3,
         )
-        self.function.metric_throttles(period=Duration.minutes(1), statistic="Sum").create_alarm(
+        new_alarm(
             self,
             "Throttles",
-            alarm_description=f"{self.name} is not allowed to run as often as it should",
+            self.function.metric_throttles(period=Duration.minutes(1), statistic="Sum"),
+            runbook="function-throttled",
+            says=f"{self.name} is not allowed to run as often as it should",
             threshold=0,
-            evaluation_periods=5,
-            datapoints_to_alarm=3,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            periods=5,
+            datapoints=3,
         )

@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from cdk.constructs.alarm import new_alarm
 from cdk.constructs.failure_destination import WriteOnlyBucket
 from cdk.constructs.service_function import ServiceFunction
 from cdk.settings import StageSettings
@@ -56,14 +57,13 @@ class StreamFunction(ServiceFunction):
             self.function.add_event_source(sources.KinesisEventSource(stream, **mapping))
         # Lambda's own figure: how old the newest record of a batch was when the function got it. It
         # may have waited for the window to end.
-        self.function.metric(
-            "IteratorAge", period=Duration.minutes(1), statistic="Maximum", unit=cloudwatch.Unit.MILLISECONDS
-        ).create_alarm(
+        new_alarm(
             self,
             "Behind",
-            alarm_description=f"{name} is behind its stream",
+            self.function.metric(
+                "IteratorAge", period=Duration.minutes(1), statistic="Maximum", unit=cloudwatch.Unit.MILLISECONDS
+            ),
+            runbook="consumer-behind",
+            says=f"{name} is behind its stream",
             threshold=1000 * (settings.alarm_iterator_age_seconds + consumer.window_seconds),
-            evaluation_periods=3,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )

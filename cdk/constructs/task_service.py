@@ -13,6 +13,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from cdk.constructs.alarm import Comparison, Missing, new_alarm
 from cdk.constructs.log_retention import retention_of
 from cdk.settings import StageSettings, TaskSettings
 from cdk.source import stage_source
@@ -133,21 +134,23 @@ class TaskService(Construct):
 
     def _alarm_on_restarts(self, name: str, tasks: int) -> None:
         """Watch for tasks that end: until another has started there are fewer than there should be."""
-        cloudwatch.Metric(
-            namespace="ECS/ContainerInsights",
-            metric_name="RunningTaskCount",
-            dimensions_map={"ClusterName": self.cluster.cluster_name, "ServiceName": self.service.service_name},
-            period=Duration.minutes(1),
-            statistic="Minimum",
-        ).create_alarm(
+        new_alarm(
             self,
             "Restarts",
-            alarm_description=f"Tasks of the {name} are missing, or end again and again",
+            cloudwatch.Metric(
+                namespace="ECS/ContainerInsights",
+                metric_name="RunningTaskCount",
+                dimensions_map={"ClusterName": self.cluster.cluster_name, "ServiceName": self.service.service_name},
+                period=Duration.minutes(1),
+                statistic="Minimum",
+            ),
+            runbook="tasks-restarting",
+            says=f"Tasks of the {name} are missing, or end again and again",
             threshold=tasks,
-            evaluation_periods=15,
-            datapoints_to_alarm=3,
-            comparison_operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+            comparison=Comparison.LESS_THAN_THRESHOLD,
+            periods=15,
+            datapoints=3,
+            missing=Missing.BREACHING,
         )
 
 

@@ -1,10 +1,11 @@
 """An encrypted SQS queue with an alarm for messages that wait too long."""
 
 from aws_cdk import Duration, RemovalPolicy
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
+
+from cdk.constructs.alarm import new_alarm
 
 # The most that SQS keeps.
 _RETENTION = Duration.days(14)
@@ -40,12 +41,12 @@ class WorkQueue(Construct):
             max_message_size_bytes=1_048_576,
             removal_policy=removal_policy,
         )
-        self.queue.metric_approximate_age_of_oldest_message(period=Duration.minutes(1)).create_alarm(
+        new_alarm(
             self,
             "Waiting",
-            alarm_description="The oldest message has waited for ten minutes: its consumer does not keep up",
+            self.queue.metric_approximate_age_of_oldest_message(period=Duration.minutes(1)),
+            runbook="queue-waiting",
+            says="The oldest message has waited for ten minutes: its consumer does not keep up",
             threshold=600,
-            evaluation_periods=2,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            periods=2,
         )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import ArnFormat, CfnOutput, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_glue as glue
@@ -20,13 +20,12 @@ _NUMBER = dynamodb.AttributeType.NUMBER
 
 
 class DataStack(Stack):
-    """Stateful: the stores, each encrypted with the stack's key, and the key of the logs."""
+    """Stateful: the stores, each encrypted with the stack's key."""
 
     def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, vpc: ec2.IVpc, **stack: Any) -> None:
         super().__init__(scope, id_, **stack)
         removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
         self.key = kms.Key(self, "Key", description="Tickwire stores", enable_key_rotation=True, removal_policy=removal)
-        self.log_key = self._new_log_key(removal)
         self._settings = settings
         self._removal = removal
 
@@ -135,20 +134,3 @@ class DataStack(Stack):
             deletion_protection=self._settings.protected,
             removal_policy=self._removal,
         )
-
-    def _new_log_key(self, removal: RemovalPolicy) -> kms.Key:
-        key = kms.Key(self, "LogKey", description="Tickwire logs", enable_key_rotation=True, removal_policy=removal)
-        log_groups = self.format_arn(
-            service="logs", resource="log-group", resource_name="*", arn_format=ArnFormat.COLON_RESOURCE_NAME
-        )
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="LogGroupsOfThisAccount",
-                principals=[iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com")],
-                actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
-                # In a key's policy "*" means this key; the condition narrows it to this account's groups.
-                resources=["*"],
-                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
-            )
-        )
-        return key

@@ -6,12 +6,14 @@ from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from cdk.constructs.alarm import new_alarm
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.screen_api import STAGE_NAME, ScreenApi
 from cdk.constructs.service_function import ServiceFunction
 from cdk.constructs.stream_function import StreamFunction
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
+from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.streams import StreamsStack
 
 _REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "numpy", "pcodec")
@@ -27,16 +29,17 @@ class DeliveryStack(Stack):
         *,
         settings: StageSettings,
         source: FunctionSource,
+        foundation: FoundationStack,
         streams: StreamsStack,
         data: DataStack,
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, **stack)
-        screens = ScreenApi(self, "Screens", settings=settings, log_key=data.log_key)
+        screens = ScreenApi(self, "Screens", settings=settings, log_key=foundation.log_key)
         shared: dict[str, Any] = {
             "settings": settings,
             "source": source,
-            "log_key": data.log_key,
+            "log_key": foundation.log_key,
             "requirements": _REQUIREMENTS,
             "environment": {
                 "TICKWIRE_CONNECTIONS_TABLE": data.connections.table_name,
@@ -71,18 +74,18 @@ class DeliveryStack(Stack):
 
     def _alarm_on_failed_broadcasts(self) -> None:
         """Watch what Lambda cannot see: the broadcaster takes a batch as done even when it failed."""
-        cloudwatch.Metric(
-            namespace="Tickwire",
-            metric_name="BroadcastsFailed",
-            dimensions_map={"service": "broadcaster"},
-            period=Duration.minutes(1),
-            statistic="Sum",
-        ).create_alarm(
+        new_alarm(
             self,
             "BroadcastsFailed",
-            alarm_description="Screens miss updates: the broadcaster fails at what is in a record",
+            cloudwatch.Metric(
+                namespace="Tickwire",
+                metric_name="BroadcastsFailed",
+                dimensions_map={"service": "broadcaster"},
+                period=Duration.minutes(1),
+                statistic="Sum",
+            ),
+            runbook="broadcasts-failed",
+            says="Screens miss updates: the broadcaster fails at what is in a record",
             threshold=0,
-            evaluation_periods=1,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            periods=1,
         )

@@ -9,6 +9,7 @@ from cdk.constructs.backfiller_service import BackfillerService
 from cdk.constructs.ingestor_service import IngestorService
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
+from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.streams import StreamsStack
 
@@ -23,6 +24,7 @@ class IngestionStack(Stack):
         *,
         settings: StageSettings,
         image_folder: str,
+        foundation: FoundationStack,
         network: NetworkStack,
         streams: StreamsStack,
         data: DataStack,
@@ -35,7 +37,7 @@ class IngestionStack(Stack):
             "image_folder": image_folder,
             "streams": streams,
             "data": data,
-            "log_key": data.log_key,
+            "log_key": foundation.log_key,
         }
         ingestor = IngestorService(self, "Ingestor", **shared)
         backfiller = BackfillerService(self, "Backfiller", cluster=ingestor.cluster, **shared)

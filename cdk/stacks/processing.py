@@ -13,6 +13,7 @@ from cdk.constructs.service_function import ServiceFunction
 from cdk.constructs.stream_function import StreamFunction
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
+from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.streams import StreamsStack
 
@@ -29,13 +30,14 @@ class ProcessingStack(Stack):
         *,
         settings: StageSettings,
         source: FunctionSource,
+        foundation: FoundationStack,
         network: NetworkStack,
         streams: StreamsStack,
         data: DataStack,
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, **stack)
-        self._shared: dict[str, Any] = {"settings": settings, "source": source, "log_key": data.log_key}
+        self._shared: dict[str, Any] = {"settings": settings, "source": source, "log_key": foundation.log_key}
         self._in_vpc: dict[str, Any] = {"vpc": network.vpc, "security_groups": [network.function_group]}
         self._streams = streams
         self._data = data

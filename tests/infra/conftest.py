@@ -2,11 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+
+if TYPE_CHECKING:
+    from cdk.settings import StageSettings
 
 
 class Resource(NamedTuple):
@@ -131,8 +134,9 @@ def synthesise() -> Callable[..., Application]:
         pytest.skip("the AWS CDK needs Node.js to synthesise")
     from cdk.app_factory import build_app
 
-    def run(stage: str, folder: Path, context: Mapping[str, str] | None = None) -> Application:
-        build_app(stage, context={"aws:cdk:bundling-stacks": [], **(context or {})}, outdir=folder).synth()
+    def run(stage: str, folder: Path, settings: "StageSettings | None" = None) -> Application:
+        context = {"aws:cdk:bundling-stacks": []}
+        build_app(stage, settings=settings, context=context, outdir=folder, rules=False).synth()
         return Application(folder)
 
     return run

@@ -1,17 +1,26 @@
-"""The settings of the stages: what they refuse."""
+"""The settings of the stages: where they come from, and what they refuse."""
 
-from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from cdk.settings import (
-    DatabaseSettings,
-    FeedSettings,
-    InvalidSettings,
-    StreamSettings,
-    UnknownStage,
-    settings_of,
-)
+from cdk.settings import InvalidSettings, UnknownStage, settings_of
+
+ENOUGH = 'region = "eu-west-1"\nalarms.addresses = ["ops@example.com"]\n'
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Any:
+    """Write a settings file and read a stage of it."""
+
+    def read(text: str, stage: str = "dev") -> Any:
+        file = tmp_path / "settings.toml"
+        file.write_text(text)
+        return settings_of(stage, file=file)
+
+    return read
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
@@ -19,59 +28,96 @@ def test_an_unknown_stage_is_refused_with_the_known_ones() -> None:
         settings_of("staging")
 
 
-def test_a_record_may_not_be_retried_longer_than_kinesis_keeps_it() -> None:
-    with pytest.raises(InvalidSettings, match="below the retention"):
-        replace(settings_of("dev"), stream=StreamSettings(shards=1, retention_hours=24))
+def test_the_file_says_what_differs_and_the_defaults_say_the_rest(written: Any) -> None:
+    settings = written(f"[dev]\n{ENOUGH}database.max_capacity = 8\n[dev.functions.validator]\nmemory = 3008\n")
+    assert settings.database.max_capacity == 8
+    assert settings.database.min_capacity == settings_of("dev").database.min_capacity
+    assert settings.functions["validator"].memory == 3008
+    assert settings.functions["validator"].timeout_seconds == 60
+    assert settings.functions["signals"].memory == 1769
 
 
-def test_more_shards_than_partitions_are_refused() -> None:
-    with pytest.raises(InvalidSettings, match="more shards than partitions"):
-        replace(settings_of("dev"), stream=StreamSettings(shards=17, retention_hours=168))
+def test_a_list_replaces_the_whole_list(written: Any) -> None:
+    settings = written(f'[dev]\n{ENOUGH}feeds = [{{ feed = "kraken", symbols = ["BTC-USD"] }}]\n')
+    assert [(feed.feed, feed.symbols) for feed in settings.feeds] == [("kraken", ("BTC-USD",))]
 
 
-def test_an_unknown_feed_is_refused() -> None:
-    with pytest.raises(InvalidSettings, match="feeds are binance"):
-        replace(settings_of("dev"), feeds=(FeedSettings(feed="mtgox", symbols=("BTC-USD",)),))
+def test_every_missing_setting_is_named_with_what_to_write(written: Any) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        written("[prod]\n" + ENOUGH)
+    assert "in settings.toml, table [dev]:" in str(refused.value)
+    assert 'region: write region = "eu-west-1"' in str(refused.value)
+    assert "alarms: write alarms.addresses = " in str(refused.value)
 
 
-def test_a_database_that_may_pause_is_refused() -> None:
-    with pytest.raises(InvalidSettings, match="minimum capacity"):
-        replace(
-            settings_of("dev"),
-            database=DatabaseSettings(min_capacity=0, max_capacity=1, readers=0, backup_days=1),
-        )
-
-
-def test_a_commit_may_not_come_back_while_its_function_may_still_run() -> None:
-    with pytest.raises(InvalidSettings, match="commit_visibility_seconds must be at least 60"):
-        replace(settings_of("dev"), commit_visibility_seconds=59)
+def test_everything_wrong_is_said_at_once(written: Any) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        written(f"[dev]\n{ENOUGH}foo = 1\n[dev.functions.validator]\nmemory = 64\n")
+    assert "functions.validator.memory: Input should be greater than or equal to 128" in str(refused.value)
+    assert "foo: there is no such setting" in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("text", "reason"),
     [
-        ({"holders": 2}, "no more than there are"),
-        ({"holders": 0}, "1 or 2 tasks"),
-        ({"holders": 3, "tasks": 3}, "1 or 2 tasks"),
-        ({"max_groups": 2}, "feeds that no task may hold"),
+        ("[staging]\n", "'staging' is not a stage"),
+        ('region = "eu-west-1"\n', "'region' is not a stage"),
+        ("[dev\n", "is not TOML"),
+        ('[dev]\nstage = "prod"\n', "write no `stage` in"),
     ],
 )
-def test_feeds_that_the_tasks_cannot_share_as_asked_are_refused(changes: dict[str, int], reason: str) -> None:
-    dev = settings_of("dev")
+def test_a_file_that_is_not_tables_of_stages_is_refused(written: Any, text: str, reason: str) -> None:
     with pytest.raises(InvalidSettings, match=reason):
-        replace(dev, ingestor=replace(dev.ingestor, **changes))
+        written(text)
 
 
-@pytest.mark.parametrize("tasks", [0, 3])
-def test_a_third_backfiller_is_refused_as_is_none(tasks: int) -> None:
-    dev = settings_of("dev")
-    with pytest.raises(InvalidSettings, match="1 or 2 backfiller tasks"):
-        replace(dev, backfiller=replace(dev.backfiller, tasks=tasks))
+def test_no_environment_variable_changes_what_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARTITIONS", "1")
+    monkeypatch.setenv("partitions", "1")
+    assert settings_of("dev").partitions == 16
 
 
-def test_a_single_zone_is_refused() -> None:
-    with pytest.raises(InvalidSettings, match="two zones"):
-        replace(settings_of("dev"), zones=("us-east-1a",))
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("stream = { shards = 1, retention_hours = 24 }", "below the retention"),
+        ("stream = { shards = 17, retention_hours = 168 }", "more shards than partitions"),
+        ('feeds = [{ feed = "mtgox", symbols = ["BTC-USD"] }]', "feeds are binance"),
+        ("database.min_capacity = 0", "database.min_capacity: Input should be greater than or equal to 0.5"),
+        ("database.min_capacity = 8", "database.max_capacity must be at least"),
+        ("commit_visibility_seconds = 59", "commit_visibility_seconds must be at least 60"),
+        ("ingestor.holders = 2", "no more than there are"),
+        ("ingestor.holders = 0", "1 or 2 tasks"),
+        ("ingestor = { holders = 3, tasks = 3 }", "1 or 2 tasks"),
+        ("ingestor.max_groups = 2", "feeds that no task may hold"),
+        ("backfiller.tasks = 0", "backfiller.tasks: Input should be greater than or equal to 1"),
+        ("backfiller.tasks = 3", "1 or 2 backfiller tasks"),
+        ('zones = ["eu-west-1a"]', "two zones"),
+        ('zones = ["eu-west-1a", "eu-west-1a"]', "each named once"),
+        ('zones = ["us-east-1a", "us-east-1b"]', "zones must lie in eu-west-1"),
+        ("alarms.addresses = []", "alarms.addresses: Tuple should have at least 1 item"),
+        ('alarms.addresses = ["nobody"]', "alarms.addresses.0: String should match pattern"),
+    ],
+)
+def test_settings_that_aws_would_refuse_or_that_would_lose_records_are_refused(
+    written: Any, text: str, reason: str
+) -> None:
+    enough = ENOUGH if "alarms" not in text else 'region = "eu-west-1"\n'
+    with pytest.raises(InvalidSettings, match=reason):
+        written(f"[dev]\n{enough}{text}\n")
+
+
+def test_binance_com_is_refused_where_it_refuses_its_clients(written: Any) -> None:
+    american = ENOUGH.replace("eu-west-1", "us-east-1")
+    with pytest.raises(InvalidSettings, match=r"binance\.com refuses clients in the United States"):
+        written(f"[dev]\n{american}")
+    written(f'[dev]\n{american}feeds = [{{ feed = "binance-us", symbols = ["BTC-USD"] }}]\n')
+
+
+def test_a_changed_copy_is_judged_like_the_original() -> None:
+    assert settings_of("dev").changed(partitions=32).partitions == 32
+    with pytest.raises(ValidationError, match="more shards than partitions"):
+        settings_of("dev").changed(partitions=1)
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod", "local"])

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-STATEFUL = {"Network", "Streams", "Data"}
+from cdk.settings import settings_of
+
+STATEFUL = {"Foundation", "Network", "Streams", "Data"}
 STATELESS = {"Processing", "Delivery", "Ingestion"}
 IMAGES = {"validator", "signals", "lake_writer", "lake_committer", "store_writer"}
 ZIPS = {"websocket", "broadcaster", "dead_letters", "migrations"}
@@ -126,9 +128,10 @@ def test_each_stage_spans_the_zones_of_its_settings(request: Any, stage: str, zo
 
 
 def test_the_zones_can_be_named(synthesise: Any, tmp_path: Path) -> None:
-    named = synthesise("dev", tmp_path / "named", {"zones": "us-east-1b,us-east-1d"})
+    settings = settings_of("dev").changed(zones=("eu-west-1b", "eu-west-1c"))
+    named = synthesise("dev", tmp_path / "named", settings)
     zones = {subnet.properties["AvailabilityZone"] for subnet in named.resources("AWS::EC2::Subnet")}
-    assert zones == {"us-east-1b", "us-east-1d"}
+    assert zones == {"eu-west-1b", "eu-west-1c"}
 
 
 @pytest.mark.parametrize("name", ["ingestor", "backfiller"])
@@ -217,7 +220,7 @@ def test_cfn_lint_finds_no_fault(prod: Any) -> None:
     )
     program = Path(sys.executable).with_name("cfn-lint")
     done = subprocess.run(
-        [program, "--ignore-checks", *ignored, "--regions", "us-east-1", "--", *templates],
+        [program, "--ignore-checks", *ignored, "--regions", "eu-west-1", "--", *templates],
         capture_output=True,
         text=True,
         check=False,

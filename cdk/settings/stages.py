@@ -1,0 +1,117 @@
+"""The stages and their defaults, as plain tables: what ``settings.toml`` may say, all of it.
+
+``dev`` is the cheapest that works, ``prod`` loses no trade when a zone fails, ``local`` is the laptop.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+LOCAL = "local"
+
+# Only the way to the screen is worth a fan-out consumer; the lake and the database are content
+# with the once-a-second poll that every shard offers for nothing.
+_CONSUMERS = {
+    "validator": {"batch_size": 200, "window_seconds": 0, "fan_out": True},
+    "signals": {"batch_size": 200, "window_seconds": 0, "fan_out": True},
+    # A screen is for now: what is five minutes old is in the database, and would only keep it late.
+    "broadcaster": {"batch_size": 200, "window_seconds": 0, "fan_out": True, "max_record_age_seconds": 300},
+    "store_writer": {"batch_size": 500, "window_seconds": 1, "fan_out": False},
+    "lake_writer": {"batch_size": 5000, "window_seconds": 10, "fan_out": False},
+}
+
+_FUNCTIONS = {
+    "validator": {"memory": 1769, "timeout_seconds": 60},
+    "signals": {"memory": 1769, "timeout_seconds": 60},
+    "lake_writer": {"memory": 1769, "timeout_seconds": 120},
+    "lake_committer": {"memory": 1024, "timeout_seconds": 60},
+    "store_writer": {"memory": 1024, "timeout_seconds": 60},
+    "dead_letters": {"memory": 512, "timeout_seconds": 60},
+    "broadcaster": {"memory": 1024, "timeout_seconds": 60},
+    "websocket": {"memory": 512, "timeout_seconds": 29},
+    "migrations": {"memory": 512, "timeout_seconds": 300},
+}
+
+_FEEDS = (
+    {"feed": "binance", "symbols": ("BTC-USDT", "ETH-USDT", "SOL-USDT")},
+    {"feed": "coinbase", "symbols": ("BTC-USD", "ETH-USD", "SOL-USD")},
+    {"feed": "kraken", "symbols": ("BTC-USD", "ETH-USD", "SOL-USD")},
+)
+
+_DEV: Mapping[str, Any] = {
+    "partitions": 16,
+    "stream": {"shards": 2, "retention_hours": 168},
+    "max_record_age_seconds": 561_600,  # six and a half of the seven days
+    "max_age_seconds": 86_400,
+    "feeds": _FEEDS,
+    "database": {"min_capacity": 0.5, "max_capacity": 4, "readers": 0, "backup_days": 7},
+    "state": {"node_type": "db.t4g.small", "replicas": 0},
+    "ingestor": {
+        "cpu": 1024,
+        "memory": 2048,
+        "tasks": 1,
+        "flush_milliseconds": 20,
+        "holders": 1,
+        "max_groups": 16,
+    },
+    # An hour of the busiest symbol takes 300 MB while its bars are recomputed, the libraries as much.
+    "backfiller": {"cpu": 512, "memory": 2048, "tasks": 1},
+    "protected": False,
+    "log_retention_days": 14,
+    "availability_zones": 2,
+    "bundle_dependencies": True,
+    "visibility_factor": 6,  # as AWS advises for queues that feed functions
+    "commit_visibility_seconds": 90,
+    "dead_letter_window_seconds": 1,
+    "alarm_iterator_age_seconds": 60,
+    "consumers": _CONSUMERS,
+    "functions": _FUNCTIONS,
+}
+
+_PROD: Mapping[str, Any] = {
+    **_DEV,
+    "partitions": 64,
+    "stream": {"shards": 8, "retention_hours": 168},
+    "database": {"min_capacity": 2, "max_capacity": 32, "readers": 1, "backup_days": 35},
+    "state": {"node_type": "db.r7g.large", "replicas": 1},
+    # Two tasks read every feed; the validator removes the twin's trades.
+    "ingestor": {
+        "cpu": 2048,
+        "memory": 4096,
+        "tasks": 2,
+        "flush_milliseconds": 10,
+        "holders": 2,
+        "max_groups": 16,
+    },
+    "backfiller": {"cpu": 1024, "memory": 4096, "tasks": 2},
+    "protected": True,
+    "log_retention_days": 90,
+    "availability_zones": 3,
+    "alarm_iterator_age_seconds": 10,
+}
+
+# The laptop: the same stacks with short waits, and code that runs in the project's own environment.
+_LOCAL: Mapping[str, Any] = {
+    **_DEV,
+    "region": "us-east-1",
+    "alarms": {"addresses": ("nobody@localhost.localdomain",)},
+    "stream": {"shards": 1, "retention_hours": 24},
+    "max_record_age_seconds": 72_000,
+    "consumers": {
+        **_CONSUMERS,
+        "lake_writer": {"batch_size": 2000, "window_seconds": 4, "fan_out": False},
+        # A laptop may sleep, and what it then shows is not a market that has moved on.
+        "broadcaster": {"batch_size": 200, "window_seconds": 0, "fan_out": True},
+    },
+    "bundle_dependencies": False,
+    "functions": {
+        **_FUNCTIONS,
+        "lake_committer": {"memory": 1024, "timeout_seconds": 30},
+        "dead_letters": {"memory": 512, "timeout_seconds": 30},
+    },
+    # A message whose function was killed comes back after 30 s rather than minutes.
+    "visibility_factor": 1,
+    "commit_visibility_seconds": 30,
+    "dead_letter_window_seconds": 0,
+}
+
+STAGES: Mapping[str, Mapping[str, Any]] = {"dev": _DEV, "prod": _PROD, LOCAL: _LOCAL}
