@@ -8,6 +8,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk.constructs.database import BACKFILLER
+from cdk.constructs.grants import grant_put_records, grant_send_messages
 from cdk.constructs.task_service import TaskService
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -57,8 +58,8 @@ class BackfillerService(TaskService):
                 "TICKWIRE_LAKE_DATABASE": data.lake_database,
             },
         )
-        streams.trades_raw.grant_write(self.role)
-        streams.frames_dlq.grant_send_messages(self.role)
+        grant_put_records(self.role, streams.trades_raw)
+        grant_send_messages(self.role, streams.frames_dlq)
         streams.dead_letters.grant_put_object(self.role)
         data.grant_coordination(self.role)
         data.grant_lake_reading(self.role)

@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk.constructs.alarm import Comparison, Missing, new_alarm
+from cdk.constructs.grants import grant_put_records, grant_send_messages
 from cdk.constructs.task_service import TaskService
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -58,8 +59,8 @@ class IngestorService(TaskService):
                 "TICKWIRE_MAX_GROUPS": str(settings.ingestor.max_groups),
             },
         )
-        streams.trades_raw.grant_write(self.role)
-        streams.frames_dlq.grant_send_messages(self.role)
+        grant_put_records(self.role, streams.trades_raw)
+        grant_send_messages(self.role, streams.frames_dlq)
         streams.dead_letters.grant_put_object(self.role)
         data.grant_coordination(self.role)
         new_alarm(
