@@ -13,13 +13,16 @@ from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.permission_boundary import apply_boundary
 from cdk.constructs.task_service import stage_task_images
 from cdk.settings import StageSettings, settings_of
+from cdk.settings.stages import LOCAL
 from cdk.source import PROJECT, scratch_folder
 from cdk.stacks.data import DataStack
 from cdk.stacks.delivery import DeliveryStack
 from cdk.stacks.foundation import FoundationStack
+from cdk.stacks.governance import GovernanceStack
 from cdk.stacks.ingestion import IngestionStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.processing import ProcessingStack
+from cdk.stacks.replica import ReplicaStack
 from cdk.stacks.streams import StreamsStack
 
 
@@ -89,8 +92,16 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     foundation = FoundationStack(app, f"{prefix}-Foundation", description="Tickwire: keys, alarms, limits", **stateful)
     network = NetworkStack(app, f"{prefix}-Network", description="Tickwire: network", **stateful)
     streams = StreamsStack(app, f"{prefix}-Streams", description="Tickwire: streams and queues", **stateful)
-    data = DataStack(app, f"{prefix}-Data", description="Tickwire: stores", vpc=network.vpc, **stateful)
+    data = DataStack(
+        app,
+        f"{prefix}-Data",
+        description="Tickwire: stores",
+        vpc=network.vpc,
+        log_key=foundation.log_key,
+        **stateful,
+    )
     shared: dict[str, Any] = {**stateless, "foundation": foundation, "streams": streams, "data": data}
+    _add_governance(app, settings, foundation=foundation, streams=streams, data=data, stateful=stateful)
     ProcessingStack(
         app,
         f"{prefix}-Processing",
@@ -111,3 +122,34 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     for stack in app.node.children:
         if isinstance(stack, Stack):
             apply_boundary(stack, settings, foundation)
+
+
+def _add_governance(
+    app: App,
+    settings: StageSettings,
+    *,
+    foundation: FoundationStack,
+    streams: StreamsStack,
+    data: DataStack,
+    stateful: Mapping[str, Any],
+) -> None:
+    """Add what watches the account, and what stands in the second region; a laptop has neither."""
+    if settings.stage == LOCAL:
+        return
+    prefix = f"Tickwire-{settings.stage}"
+    governance = GovernanceStack(
+        app,
+        f"{prefix}-Governance",
+        description="Tickwire: audit, backups, budget",
+        foundation=foundation,
+        streams=streams,
+        data=data,
+        **stateful,
+    )
+    if settings.lake.replica_region is not None:
+        elsewhere = Environment(region=settings.lake.replica_region, account=settings.account)
+        replica = ReplicaStack(
+            app, f"{prefix}-Replica", description="Tickwire: copies", **{**stateful, "env": elsewhere}
+        )
+        data.add_stack_dependency(replica, "replication needs the bucket")
+        governance.add_stack_dependency(replica, "backups are copied to its vault")

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from cdk.constructs.database import BACKFILLER
 from cdk.constructs.grants import grant_put_records, grant_send_messages
+from cdk.constructs.state_store import READERS
 from cdk.constructs.task_service import TaskService
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -47,7 +48,7 @@ class BackfillerService(TaskService):
             log_key=log_key,
             environment={
                 "TICKWIRE_HISTORIES": json.dumps(histories, separators=(",", ":")),
-                "TICKWIRE_STATE_URL": data.state.url,
+                "TICKWIRE_STATE_URL": data.state.url(READERS),
                 "TICKWIRE_RAW_STREAM": streams.trades_raw.stream_name,
                 "TICKWIRE_FRAMES_DLQ_URL": streams.frames_dlq.queue_url,
                 "TICKWIRE_DEAD_LETTER_BUCKET": streams.dead_letters.bucket_name,
@@ -65,4 +66,5 @@ class BackfillerService(TaskService):
         data.grant_lake_reading(self.role)
         data.database.grant_login(self.role, BACKFILLER)
         data.database.open_to(self.security_group, "Backfiller")
+        data.state.grant_connect(self.role, READERS)
         data.state.open_to(self.security_group, "Backfiller")

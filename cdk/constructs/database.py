@@ -1,5 +1,7 @@
 """Aurora PostgreSQL Serverless v2 with logins by IAM, watched, and with a proxy for callers who come and go."""
 
+from typing import Any
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -23,9 +25,6 @@ PORT = 5432
 _OWNER = "tickwire_owner"
 _PARAMETERS = {
     "rds.force_ssl": "1",
-    # Who logged in and from where, and what was slow: for the log, which says nothing of rows.
-    "log_connections": "1",
-    "log_disconnections": "1",
     "log_lock_waits": "1",
     "log_min_duration_statement": "1000",
 }
@@ -66,6 +65,11 @@ class Database(Construct):
         )
         engine = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_18_4)
         zones = vpc.availability_zones
+        insights: dict[str, Any] = {
+            "enable_performance_insights": True,
+            "performance_insight_encryption_key": key,
+            "performance_insight_retention": rds.PerformanceInsightRetention.DEFAULT,
+        }
         self.cluster = rds.DatabaseCluster(
             self,
             "Cluster",
@@ -74,11 +78,11 @@ class Database(Construct):
             default_database_name=NAME,
             manage_master_user_password=True,
             credentials=rds.Credentials.from_username(_OWNER, encryption_key=key),
-            writer=rds.ClusterInstance.serverless_v2("Writer", availability_zone=zones[0]),
+            writer=rds.ClusterInstance.serverless_v2("Writer", availability_zone=zones[0], **insights),
             readers=[
                 # Scaled with the writer, so that it can take its place at once, and in another zone.
                 rds.ClusterInstance.serverless_v2(
-                    f"Reader{number}", scale_with_writer=True, availability_zone=zones[number % len(zones)]
+                    f"Reader{number}", scale_with_writer=True, availability_zone=zones[number % len(zones)], **insights
                 )
                 for number in range(1, settings.database.readers + 1)
             ],
@@ -94,9 +98,7 @@ class Database(Construct):
             backup=rds.BackupProps(retention=Duration.days(settings.database.backup_days)),
             cloudwatch_logs_exports=["postgresql"],
             database_insights_mode=rds.DatabaseInsightsMode.STANDARD,
-            enable_performance_insights=True,
-            performance_insight_encryption_key=key,
-            performance_insight_retention=rds.PerformanceInsightRetention.DEFAULT,
+            **insights,
             enable_cluster_level_enhanced_monitoring=True,
             monitoring_interval=Duration.seconds(60),
             auto_minor_version_upgrade=True,
@@ -118,10 +120,10 @@ class Database(Construct):
             if settings.database.proxy
             else None
         )
-        if self.proxy is not None:
-            self.allow_from(self.proxy.security_group, "Proxy")
         add_database_alarms(self, self.cluster, settings.database)
-        acknowledge(self.cluster, {"AwsSolutions-IAM4[…AmazonRDSEnhancedMonitoringRole]": "RDS' own, for its agent's log"})
+        acknowledge(
+            self.cluster, {"AwsSolutions-IAM4[…AmazonRDSEnhancedMonitoringRole]": "RDS' own, for its agent's log"}
+        )
         if not settings.protected:
             acknowledge(self.cluster, {"AwsSolutions-RDS10": "The stage can be deleted with all that it holds"})
 

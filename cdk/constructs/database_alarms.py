@@ -35,7 +35,7 @@ def add_database_alarms(scope: Construct, cluster: rds.DatabaseCluster, settings
         "Capacity",
         metric("ACUUtilization"),
         runbook="database-capacity",
-        says=f"The database has used over 90 % of its {settings.max_capacity:g} capacity units for a quarter of an hour",
+        says=f"The database has needed over 90 % of its {settings.max_capacity:g} capacity units for 15 minutes",
         threshold=90,
     )
     new_alarm(

@@ -1,6 +1,6 @@
 """RDS Proxy: few connections of the database for many callers, with IAM from end to end."""
 
-from aws_cdk import Aws, RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy, Stack, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -62,6 +62,9 @@ class DatabaseProxy(Construct):
             security_groups=[self.security_group],
         )
         self._proxy.node.add_dependency(log_group)
+        # Everything else that is made carries them; CloudFormation's schema of a target group has none.
+        for tag in ("application", "stage"):
+            Tags.of(self._proxy.node.find_child("ProxyTargetGroup")).remove(tag, priority=300)
 
     @property
     def endpoint(self) -> str:
@@ -76,9 +79,11 @@ class DatabaseProxy(Construct):
             self._role.add_to_policy(
                 iam.PolicyStatement(
                     actions=["rds-db:connect"],
-                    resources=[
-                        f"arn:{Aws.PARTITION}:rds-db:{Stack.of(self).region}:{Stack.of(self).account}"
-                        f":dbuser:{self._cluster.cluster_resource_identifier}/{user}"
-                    ],
+                    resources=[self._user_arn(user)],
                 )
             )
+
+    def _user_arn(self, user: str) -> str:
+        stack = Stack.of(self)
+        resource = f"{self._cluster.cluster_resource_identifier}/{user}"
+        return f"arn:{stack.partition}:rds-db:{stack.region}:{stack.account}:dbuser:{resource}"

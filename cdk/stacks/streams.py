@@ -60,7 +60,9 @@ class StreamsStack(Stack):
             self, "DeadLetterReading", description="Tickwire: read the bodies of dead letters, as to redrive them"
         )
         self.dead_letters.grant_get_object(operators)
-        acknowledge(operators, {"AwsSolutions-IAM5[Resource::…DeadLetters…/*]": "Any letter of the bucket, and no other"})
+        acknowledge(
+            operators, {"AwsSolutions-IAM5[Resource::…DeadLetters…/*]": "Any letter of the bucket, and no other"}
+        )
 
         CfnOutput(self, "RawStream", value=self.trades_raw.stream_name)
         CfnOutput(self, "CleanStream", value=self.trades_clean.stream_name)
