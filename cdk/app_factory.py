@@ -21,10 +21,12 @@ from cdk.stacks.delivery import DeliveryStack
 from cdk.stacks.edge import REGION as EDGE_REGION
 from cdk.stacks.edge import EdgeStack
 from cdk.stacks.foundation import FoundationStack
+from cdk.stacks.governance import GovernanceStack
 from cdk.stacks.identity import IdentityStack
 from cdk.stacks.ingestion import IngestionStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.processing import ProcessingStack
+from cdk.stacks.replica import ReplicaStack
 from cdk.stacks.streams import StreamsStack
 
 
@@ -100,8 +102,16 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         app, f"{prefix}-Network", description="Tickwire: network", log_key=foundation.log_key, **stateful
     )
     streams = StreamsStack(app, f"{prefix}-Streams", description="Tickwire: streams and queues", **stateful)
-    data = DataStack(app, f"{prefix}-Data", description="Tickwire: stores", vpc=network.vpc, **stateful)
+    data = DataStack(
+        app,
+        f"{prefix}-Data",
+        description="Tickwire: stores",
+        vpc=network.vpc,
+        log_key=foundation.log_key,
+        **stateful,
+    )
     shared: dict[str, Any] = {**stateless, "foundation": foundation, "streams": streams, "data": data}
+    _add_governance(app, settings, foundation=foundation, streams=streams, data=data, stateful=stateful)
     processing = ProcessingStack(
         app,
         f"{prefix}-Processing",
@@ -152,3 +162,34 @@ def _edge(app: App, settings: StageSettings) -> EdgeStack | None:
         settings=settings,
         env=Environment(region=EDGE_REGION, account=settings.account),
     )
+
+
+def _add_governance(
+    app: App,
+    settings: StageSettings,
+    *,
+    foundation: FoundationStack,
+    streams: StreamsStack,
+    data: DataStack,
+    stateful: Mapping[str, Any],
+) -> None:
+    """Add what watches the account, and what stands in the second region; a laptop has neither."""
+    if settings.stage == LOCAL:
+        return
+    prefix = f"Tickwire-{settings.stage}"
+    governance = GovernanceStack(
+        app,
+        f"{prefix}-Governance",
+        description="Tickwire: audit, backups, budget",
+        foundation=foundation,
+        streams=streams,
+        data=data,
+        **stateful,
+    )
+    if settings.lake.replica_region is not None:
+        elsewhere = Environment(region=settings.lake.replica_region, account=settings.account)
+        replica = ReplicaStack(
+            app, f"{prefix}-Replica", description="Tickwire: copies", **{**stateful, "env": elsewhere}
+        )
+        data.add_stack_dependency(replica, "replication needs the bucket")
+        governance.add_stack_dependency(replica, "backups are copied to its vault")

@@ -50,6 +50,7 @@ _DEV: Mapping[str, Any] = {
     "feeds": _FEEDS,
     "database": {"min_capacity": 0.5, "max_capacity": 4, "readers": 0, "backup_days": 7},
     "state": {"node_type": "db.t4g.small", "replicas": 0},
+    "governance": {"threats": False, "audit_days": 30, "audit_lock": "none"},
     "ingestor": {
         "cpu": 1024,
         "memory": 2048,
@@ -85,9 +86,10 @@ _DEV: Mapping[str, Any] = {
 _PROD: Mapping[str, Any] = {
     **_DEV,
     "partitions": 64,
-    "stream": {"shards": 8, "retention_hours": 168},
-    "database": {"min_capacity": 2, "max_capacity": 32, "readers": 1, "backup_days": 35},
+    "stream": {"shards": 8, "retention_hours": 168, "shard_metrics": True},
+    "database": {"min_capacity": 2, "max_capacity": 32, "readers": 1, "backup_days": 35, "proxy": True},
     "state": {"node_type": "db.r7g.large", "replicas": 1},
+    "governance": {"audit_days": 365, "audit_lock": "governance"},
     # Two tasks read every feed; the validator removes the twin's trades.
     "ingestor": {
         "cpu": 2048,
