@@ -10,6 +10,7 @@ from aws_cdk import App, Environment, Stack, Tags, Validations
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import configure_alarms
 from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.model_images import stage_model_images
 from cdk.constructs.permission_boundary import apply_boundary
 from cdk.constructs.task_service import stage_task_images
 from cdk.settings import StageSettings, settings_of
@@ -18,6 +19,7 @@ from cdk.stacks.data import DataStack
 from cdk.stacks.delivery import DeliveryStack
 from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.ingestion import IngestionStack
+from cdk.stacks.model import ModelStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.processing import ProcessingStack
 from cdk.stacks.streams import StreamsStack
@@ -107,6 +109,17 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         image_folder=stage_task_images(scratch_folder()),
         network=network,
         **shared,
+    )
+    ModelStack(
+        app,
+        f"{prefix}-Model",
+        description="Tickwire: model endpoint and nightly training",
+        source=source,
+        image_folder=stage_model_images(scratch_folder()),
+        foundation=foundation,
+        network=network,
+        data=data,
+        **stateful,
     )
     for stack in app.node.children:
         if isinstance(stack, Stack):

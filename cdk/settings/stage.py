@@ -18,6 +18,7 @@ from cdk.settings.parts import (
     FeedSettings,
     FunctionSettings,
     IngestorSettings,
+    ModelSettings,
     StateStoreSettings,
     StreamSettings,
     TaskSettings,
@@ -73,6 +74,7 @@ class StageSettings(BaseSettings):
     state: StateStoreSettings
     ingestor: IngestorSettings
     backfiller: TaskSettings
+    model: ModelSettings
     protected: bool
     log_retention_days: int
     availability_zones: int = Field(ge=2)
