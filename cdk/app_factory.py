@@ -14,10 +14,14 @@ from cdk.constructs.model_images import stage_model_images
 from cdk.constructs.permission_boundary import apply_boundary
 from cdk.constructs.task_service import stage_task_images
 from cdk.settings import StageSettings, settings_of
+from cdk.settings.stages import LOCAL
 from cdk.source import PROJECT, scratch_folder
 from cdk.stacks.data import DataStack
 from cdk.stacks.delivery import DeliveryStack
+from cdk.stacks.edge import REGION as EDGE_REGION
+from cdk.stacks.edge import EdgeStack
 from cdk.stacks.foundation import FoundationStack
+from cdk.stacks.identity import IdentityStack
 from cdk.stacks.ingestion import IngestionStack
 from cdk.stacks.model import ModelStack
 from cdk.stacks.network import NetworkStack
@@ -89,11 +93,13 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     source = FunctionSource.stage(bundle_dependencies=settings.bundle_dependencies)
 
     foundation = FoundationStack(app, f"{prefix}-Foundation", description="Tickwire: keys, alarms, limits", **stateful)
-    network = NetworkStack(app, f"{prefix}-Network", description="Tickwire: network", **stateful)
+    network = NetworkStack(
+        app, f"{prefix}-Network", description="Tickwire: network", log_key=foundation.log_key, **stateful
+    )
     streams = StreamsStack(app, f"{prefix}-Streams", description="Tickwire: streams and queues", **stateful)
     data = DataStack(app, f"{prefix}-Data", description="Tickwire: stores", vpc=network.vpc, **stateful)
     shared: dict[str, Any] = {**stateless, "foundation": foundation, "streams": streams, "data": data}
-    ProcessingStack(
+    processing = ProcessingStack(
         app,
         f"{prefix}-Processing",
         description="Tickwire: stages and writers",
@@ -101,8 +107,19 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         network=network,
         **shared,
     )
-    DeliveryStack(app, f"{prefix}-Delivery", description="Tickwire: WebSocket API", source=source, **shared)
-    IngestionStack(
+    identity = IdentityStack(app, f"{prefix}-Identity", description="Tickwire: users and tickets", **stateful)
+    edge = _edge(app, settings)
+    delivery = DeliveryStack(
+        app,
+        f"{prefix}-Delivery",
+        description="Tickwire: APIs and page",
+        source=source,
+        network=network,
+        identity=identity,
+        edge=edge,
+        **shared,
+    )
+    ingestion = IngestionStack(
         app,
         f"{prefix}-Ingestion",
         description="Tickwire: ingestor and backfiller",
@@ -110,6 +127,9 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         network=network,
         **shared,
     )
+    # Who reads a new field of a record is there before who writes it.
+    for reader in (processing, delivery):
+        ingestion.add_stack_dependency(reader, "reads what the ingestor writes")
     ModelStack(
         app,
         f"{prefix}-Model",
@@ -124,3 +144,16 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     for stack in app.node.children:
         if isinstance(stack, Stack):
             apply_boundary(stack, settings, foundation)
+
+
+def _edge(app: App, settings: StageSettings) -> EdgeStack | None:
+    """Make what CloudFront needs in its own region; a laptop has no CloudFront."""
+    if settings.stage == LOCAL:
+        return None
+    return EdgeStack(
+        app,
+        f"Tickwire-{settings.stage}-Edge",
+        description="Tickwire: firewall and certificate",
+        settings=settings,
+        env=Environment(region=EDGE_REGION, account=settings.account),
+    )

@@ -121,7 +121,7 @@ class ServiceFunction(Construct):
         return role
 
     def _alarm_on_errors(self) -> None:
-        new_alarm(
+        self.errors = new_alarm(
             self,
             "Errors",
             self.function.metric_errors(period=Duration.minutes(1), statistic="Sum"),

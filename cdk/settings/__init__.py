@@ -6,6 +6,7 @@ knows; :mod:`cdk.settings.stages` has everything else, for every stage.
 
 from cdk.settings.errors import InvalidSettings, UnknownStage
 from cdk.settings.parts import (
+    AccessSettings,
     AlarmSettings,
     ConsumerSettings,
     DatabaseSettings,
@@ -22,6 +23,7 @@ from cdk.settings.stage import StageSettings
 
 __all__ = [
     "SETTINGS_FILE",
+    "AccessSettings",
     "AlarmSettings",
     "ConsumerSettings",
     "DatabaseSettings",
