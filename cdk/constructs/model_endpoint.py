@@ -10,7 +10,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct, IDependable
 
 from cdk.constructs.acknowledge import acknowledge
-from cdk.constructs.alarm import new_alarm, runbook_link
+from cdk.constructs.alarm import new_alarm, runbook_link, send
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.log_retention import retention_of
 from cdk.constructs.model_roles import grant_volumes, pass_to_sagemaker
@@ -80,7 +80,21 @@ class ModelEndpoint(Construct):
             settings=settings,
             source=source,
             log_key=log_key,
-            environment={},
+            environment={
+                "TICKWIRE_ENDPOINT": name,
+                "TICKWIRE_IMAGE": serving_image,
+                "TICKWIRE_SERVING_ROLE": serving_role.role_arn,
+                "TICKWIRE_MODEL_BUCKET": bucket.bucket_name,
+                "TICKWIRE_ARCHIVE": SEED_ARCHIVE,
+                "TICKWIRE_KEY": key.key_arn,
+                "TICKWIRE_INSTANCE_TYPE": settings.model.instance_type,
+                "TICKWIRE_INSTANCES": str(settings.model.instances),
+                "TICKWIRE_SUBNETS": ",".join(subnets),
+                "TICKWIRE_SECURITY_GROUPS": security_group.security_group_id,
+                "TICKWIRE_CAPTURE_PERCENT": str(settings.model.capture_percent),
+                "TICKWIRE_CAPTURE_PREFIX": CAPTURE,
+                "TICKWIRE_PACKAGE_GROUP": package_group,
+            },
             requirements=_REQUIREMENTS,
         )
         self._allow_seeding(seed, bucket, key, serving_role, package_group)
@@ -89,21 +103,8 @@ class ModelEndpoint(Construct):
             "Endpoint",
             service_token=seed.function.function_arn,
             resource_type="Custom::ModelEndpoint",
-            properties={
-                "Endpoint": name,
-                "Image": serving_image,
-                "Role": serving_role.role_arn,
-                "Bucket": bucket.bucket_name,
-                "Archive": SEED_ARCHIVE,
-                "Key": key.key_arn,
-                "InstanceType": settings.model.instance_type,
-                "Instances": str(settings.model.instances),
-                "Subnets": ",".join(subnets),
-                "SecurityGroups": security_group.security_group_id,
-                "CapturePercent": str(settings.model.capture_percent),
-                "CapturePrefix": CAPTURE,
-                "PackageGroup": package_group,
-            },
+            # Nothing that a deployment may change: what the seed is made of is told to the function alone.
+            properties={"Endpoint": name},
             removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
         )
         endpoint.node.add_dependency(log_group, seed.role, serving_role, *needs)
@@ -221,8 +222,7 @@ class ModelEndpoint(Construct):
                     threshold=_P99_MICROSECONDS,
                 ),
             ]
-        # Nobody is told of it: each of its parts tells for itself.
-        return cloudwatch.CompositeAlarm(
+        health = cloudwatch.CompositeAlarm(
             self,
             "Health",
             composite_alarm_name=f"{self.name}-health",
@@ -231,3 +231,5 @@ class ModelEndpoint(Construct):
                 *(cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM) for alarm in alarms)
             ),
         )
+        send(health, urgent=False)
+        return health
