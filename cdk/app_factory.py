@@ -10,6 +10,7 @@ from aws_cdk import App, Environment, Stack, Tags, Validations
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import configure_alarms
 from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.model_images import stage_model_images
 from cdk.constructs.permission_boundary import apply_boundary
 from cdk.constructs.task_service import stage_task_images
 from cdk.settings import StageSettings, settings_of
@@ -24,6 +25,7 @@ from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.governance import GovernanceStack
 from cdk.stacks.identity import IdentityStack
 from cdk.stacks.ingestion import IngestionStack
+from cdk.stacks.model import ModelStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.processing import ProcessingStack
 from cdk.stacks.replica import ReplicaStack
@@ -146,6 +148,17 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     # Who reads a new field of a record is there before who writes it.
     for reader in (processing, delivery):
         ingestion.add_stack_dependency(reader, "reads what the ingestor writes")
+    ModelStack(
+        app,
+        f"{prefix}-Model",
+        description="Tickwire: model endpoint and nightly training",
+        source=source,
+        image_folder=stage_model_images(scratch_folder()),
+        foundation=foundation,
+        network=network,
+        data=data,
+        **stateful,
+    )
     for stack in app.node.children:
         if isinstance(stack, Stack):
             apply_boundary(stack, settings, foundation)

@@ -1,8 +1,9 @@
 """The parts that the settings of a stage are made of; bounds are AWS' own where no reason is given."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cdk.settings.part import Part
 
@@ -179,3 +180,44 @@ class AccessSettings(Part):
     login_prefix: str | None = Field(default=None, pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
     threat_protection: bool = False
     rate_limit: int = Field(default=2_000, ge=10, le=2_000_000_000)
+
+
+class ModelSettings(Part):
+    """The model: where it is served and trained, from how much, and how carefully it is replaced.
+
+    ``instance_type`` serves each of the two variants, from ``instances`` up to ``max_instances`` of them;
+    whether they are Graviton follows from its name. A run learns from ``train_days`` of bars and is judged on
+    the ``holdout_days`` after them. ``capture_percent`` of the requests and answers are kept. A challenger
+    stays ``bake_minutes`` at each share of the traffic, and has to answer ``min_invocations`` there. ``hour``
+    is when a run begins, UTC.
+    """
+
+    instance_type: str = Field(pattern=r"^ml\.[a-z]+\d[a-z-]*\.\w+$")
+    instances: int = Field(ge=1)
+    max_instances: int = Field(ge=1)
+    training_instance_type: str = Field(pattern=r"^ml\.[a-z]+\d[a-z-]*\.\w+$")
+    train_days: int = Field(ge=30, le=730)
+    holdout_days: int = Field(ge=5, le=90)
+    capture_percent: int = Field(ge=1, le=100)
+    # An alarm needs three minutes to be raised.
+    bake_minutes: int = Field(ge=5, le=180)
+    min_invocations: int = Field(ge=0)
+    hour: int = Field(ge=0, le=23)
+
+    @model_validator(mode="after")
+    def _refuse_what_sagemaker_refuses(self) -> Self:
+        for instance_type in (self.instance_type, self.training_instance_type):
+            if re.match(r"ml\.[a-z]+\d[a-z]*d", instance_type):
+                raise ValueError(
+                    f"{instance_type} has a local disk, which takes no key of ours: write one without the d"
+                )
+        if self.max_instances < self.instances:
+            raise ValueError("max_instances must be at least instances")
+        if self.instance_type.startswith("ml.t2.") and self.max_instances > self.instances:
+            raise ValueError("SageMaker does not scale t2: write max_instances = instances, or another instance_type")
+        return self
+
+    @property
+    def on_graviton(self) -> bool:
+        """Whether the instances that serve are ARM; SageMaker trains on x86 alone."""
+        return re.match(r"ml\.[a-z]+\d+g", self.instance_type) is not None

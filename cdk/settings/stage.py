@@ -22,6 +22,7 @@ from cdk.settings.parts import (
     GovernanceSettings,
     IngestorSettings,
     LakeSettings,
+    ModelSettings,
     StateStoreSettings,
     StreamSettings,
     TaskSettings,
@@ -85,6 +86,7 @@ class StageSettings(BaseSettings):
     governance: GovernanceSettings
     ingestor: IngestorSettings
     backfiller: TaskSettings
+    model: ModelSettings
     protected: bool
     log_retention_days: int
     availability_zones: int = Field(ge=2)
