@@ -19,7 +19,10 @@ from cdk.settings.parts import (
     DatabaseSettings,
     FeedSettings,
     FunctionSettings,
+    GovernanceSettings,
     IngestorSettings,
+    LakeSettings,
+    ModelSettings,
     StateStoreSettings,
     StreamSettings,
     TaskSettings,
@@ -79,8 +82,11 @@ class StageSettings(BaseSettings):
     feeds: tuple[FeedSettings, ...] = Field(min_length=1)
     database: DatabaseSettings
     state: StateStoreSettings
+    lake: LakeSettings = LakeSettings()
+    governance: GovernanceSettings
     ingestor: IngestorSettings
     backfiller: TaskSettings
+    model: ModelSettings
     protected: bool
     log_retention_days: int
     availability_zones: int = Field(ge=2)
@@ -136,6 +142,14 @@ class StageSettings(BaseSettings):
             (
                 self.database.min_capacity <= self.database.max_capacity,
                 "database.max_capacity must be at least database.min_capacity",
+            ),
+            (
+                self.lake.replica_region != self.region,
+                "lake.replica_region must be another region than the stage's own",
+            ),
+            (
+                self.protected or self.governance.audit_lock == "none",
+                'a stage that can be deleted has no locked audit records: write governance.audit_lock = "none"',
             ),
             (all(feed.feed in FEEDS for feed in self.feeds), f"feeds are {', '.join(FEEDS)}"),
             (
