@@ -9,9 +9,8 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lambdas.delivery import state_login
 from lambdas.delivery.state import connect
-from lambdas.delivery.state_login import StateLogin, token
+from lambdas.delivery.state_login import StateLogin, presigned
 
 CREDENTIALS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "a session")
 
@@ -29,7 +28,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_token_is_a_presigned_request_to_connect_without_its_scheme() -> None:
     """Its parts are those of "Authenticating with IAM" in MemoryDB's developer guide."""
-    made = token(CREDENTIALS, region="eu-west-1", user="tickwire-prod-stages", cluster="tickwire-prod")
+    made = presigned(CREDENTIALS, "eu-west-1", user="tickwire-prod-stages", cluster="tickwire-prod")
     assert made.startswith("tickwire-prod/?")
     query = {name: values[0] for name, values in parse_qs(urlsplit(f"//{made}").query).items()}
     assert query["Action"] == "connect"
@@ -44,7 +43,7 @@ def test_a_token_is_a_presigned_request_to_connect_without_its_scheme() -> None:
 
 def test_a_token_verifies_as_aws_would_verify_it() -> None:
     """The signature is made anew from the token's own date, by the same rules, with the secret."""
-    made = token(CREDENTIALS, region="eu-west-1", user="u", cluster="c")
+    made = presigned(CREDENTIALS, "eu-west-1", user="u", cluster="c")
     query = {name: values[0] for name, values in parse_qs(urlsplit(f"//{made}").query).items()}
     signature = query.pop("X-Amz-Signature")
     request = AWSRequest("GET", "http://c/", params=query)
@@ -57,10 +56,9 @@ def test_a_token_verifies_as_aws_would_verify_it() -> None:
     assert signer.signature(text, request) == signature
 
 
-def test_each_connection_gets_a_token_of_its_own(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_connection_gets_a_token_of_its_own() -> None:
     made = iter(["first", "second"])
-    monkeypatch.setattr(state_login, "token", lambda *_, **__: next(made))
-    login = StateLogin(user="u", cluster="c")
+    login = StateLogin(user="u", cluster="c", sign=lambda **_: next(made))
     assert [login.get_credentials(), login.get_credentials()] == [("u", "first"), ("u", "second")]
 
 
