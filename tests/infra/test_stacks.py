@@ -8,7 +8,7 @@ import pytest
 
 from cdk.settings import settings_of
 
-STATEFUL = {"Foundation", "Network", "Streams", "Data"}
+STATEFUL = {"Foundation", "Network", "Streams", "Data", "Governance", "Replica"}
 STATELESS = {"Processing", "Delivery", "Ingestion"}
 IMAGES = {"validator", "signals", "lake_writer", "lake_committer", "store_writer"}
 ZIPS = {"websocket", "broadcaster", "dead_letters", "migrations"}
