@@ -87,11 +87,13 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     source = FunctionSource.stage(bundle_dependencies=settings.bundle_dependencies)
 
     foundation = FoundationStack(app, f"{prefix}-Foundation", description="Tickwire: keys, alarms, limits", **stateful)
-    network = NetworkStack(app, f"{prefix}-Network", description="Tickwire: network", **stateful)
+    network = NetworkStack(
+        app, f"{prefix}-Network", description="Tickwire: network", log_key=foundation.log_key, **stateful
+    )
     streams = StreamsStack(app, f"{prefix}-Streams", description="Tickwire: streams and queues", **stateful)
     data = DataStack(app, f"{prefix}-Data", description="Tickwire: stores", vpc=network.vpc, **stateful)
     shared: dict[str, Any] = {**stateless, "foundation": foundation, "streams": streams, "data": data}
-    ProcessingStack(
+    processing = ProcessingStack(
         app,
         f"{prefix}-Processing",
         description="Tickwire: stages and writers",
@@ -99,8 +101,8 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         network=network,
         **shared,
     )
-    DeliveryStack(app, f"{prefix}-Delivery", description="Tickwire: WebSocket API", source=source, **shared)
-    IngestionStack(
+    delivery = DeliveryStack(app, f"{prefix}-Delivery", description="Tickwire: WebSocket API", source=source, **shared)
+    ingestion = IngestionStack(
         app,
         f"{prefix}-Ingestion",
         description="Tickwire: ingestor and backfiller",
@@ -108,6 +110,9 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         network=network,
         **shared,
     )
+    # Who reads a new field of a record is there before who writes it.
+    for reader in (processing, delivery):
+        ingestion.add_stack_dependency(reader, "reads what the ingestor writes")
     for stack in app.node.children:
         if isinstance(stack, Stack):
             apply_boundary(stack, settings, foundation)

@@ -50,6 +50,7 @@ _REASONS = {
     "AWS::SecretsManager::": "PostgreSQL runs beside the emulator",
     "AWS::MemoryDB::": "Valkey runs beside the emulator",
     "AWS::ECS::": "the tasks run as processes",
+    "AWS::ApplicationAutoScaling::": "the tasks run as processes",
     "AWS::SNS::": "whoever runs it sees what is wrong on the page",
     "AWS::IAM::ManagedPolicy": "whoever operates a laptop needs no leave",
     "AWS::EC2::": "a laptop needs no network of its own",

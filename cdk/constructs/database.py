@@ -105,7 +105,7 @@ class Database(Construct):
         """
         iam.Grant.add_to_principal(
             grantee=role,
-            actions=["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+            actions=["secretsmanager:GetSecretValue"],
             resource_arns=[self.owner_secret_arn],
         ).assert_success()
         self._key.grant_decrypt(role)

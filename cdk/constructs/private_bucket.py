@@ -6,6 +6,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from cdk.constructs.grants import grant, grant_key
+
 
 class PrivateBucket(s3.Bucket):
     """A bucket with the account's safest defaults.
@@ -48,15 +50,20 @@ class PrivateBucket(s3.Bucket):
 
     def grant_put_object(self, role: iam.IGrantable) -> None:
         """Let a role add objects, and neither read nor delete any: ``grant_put`` allows more than that."""
-        self._grant(role, "s3:PutObject")
-        self._key.grant_encrypt(role)
+        grant(role, "s3:PutObject", on=self.arn_for_objects("*"))
+        grant_key(role, self._key, "GenerateDataKey")
 
     def grant_get_object(self, role: iam.IGrantable) -> None:
         """Let a role read objects whose keys it knows."""
-        self._grant(role, "s3:GetObject")
-        self._key.grant_decrypt(role)
+        grant(role, "s3:GetObject", on=self.arn_for_objects("*"))
+        grant_key(role, self._key, "Decrypt")
 
-    def _grant(self, role: iam.IGrantable, action: str) -> None:
-        iam.Grant.add_to_principal(
-            grantee=role, actions=[action], resource_arns=[self.arn_for_objects("*")]
-        ).assert_success()
+    def grant_keep_objects(self, role: iam.IGrantable) -> None:
+        """Let a role read, write in parts, delete and list objects, and not look at the bucket's settings."""
+        grant(
+            role,
+            *("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"),
+            on=self.arn_for_objects("*"),
+        )
+        grant(role, "s3:ListBucket", on=self.bucket_arn)
+        grant_key(role, self._key, "Decrypt", "GenerateDataKey")

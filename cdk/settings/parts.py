@@ -87,16 +87,29 @@ class StateStoreSettings(Part):
 
 
 class TaskSettings(Part):
-    """A Fargate service: ``cpu`` of a task in units of 1/1024, its ``memory`` in MiB, how many tasks at once."""
+    """A Fargate service: ``cpu`` of a task in units of 1/1024, its ``memory`` in MiB, how many tasks at once.
+
+    The first ``on_demand`` tasks are on ordinary capacity; of those beyond, ``spot`` are on Fargate Spot,
+    which AWS takes back with two minutes' notice, for each one that is not. With ``on_demand`` 0, all
+    are on Spot; with ``spot`` 0, none.
+    """
 
     cpu: int
     memory: int
     tasks: int = Field(ge=1)
+    on_demand: int = Field(ge=0, le=100_000)
+    spot: int = Field(ge=0, le=1_000)
 
 
 class IngestorSettings(TaskSettings):
-    """The ingestor. Each feed is held by ``holders`` tasks at once, and a task holds ``max_groups`` at most."""
+    """The ingestors, a service for each venue, of ``tasks`` to ``max_tasks`` tasks.
+
+    A feed's symbols are cut into groups of at most ``symbols_a_group``, each a connection. A group is
+    held by ``holders`` tasks at once, and a task holds ``max_groups`` at most.
+    """
 
     flush_milliseconds: int = Field(ge=1)
     holders: int
+    max_tasks: int = Field(ge=1)
+    symbols_a_group: int = Field(ge=1, le=1_024)
     max_groups: int = Field(ge=1)

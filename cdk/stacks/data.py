@@ -11,6 +11,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk.constructs.database import Database
+from cdk.constructs.grants import grant_items
 from cdk.constructs.private_bucket import PrivateBucket
 from cdk.constructs.state_store import StateStore
 from cdk.settings import StageSettings
@@ -85,7 +86,6 @@ class DataStack(Stack):
                 "glue:GetDatabase",
                 "glue:CreateTable",
                 "glue:GetTable",
-                "glue:GetTables",
                 "glue:UpdateTable",
             ],
             resource_arns=self._lake_catalogue_arns(),
@@ -100,8 +100,7 @@ class DataStack(Stack):
 
     def grant_coordination(self, role: iam.IGrantable) -> None:
         """Let a role compare and set items of the coordination table, by their keys alone."""
-        self.coordination.grant(role, "dynamodb:GetItem", "dynamodb:UpdateItem")
-        self.key.grant_encrypt_decrypt(role)
+        grant_items(role, self.coordination, "GetItem", "UpdateItem")
 
     def _lake_catalogue_arns(self) -> list[str]:
         return [

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from cdk.constructs.alarm import new_alarm
 from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.grants import grant_items
 from cdk.constructs.screen_api import STAGE_NAME, ScreenApi
 from cdk.constructs.service_function import ServiceFunction
 from cdk.constructs.stream_function import StreamFunction
@@ -60,11 +61,14 @@ class DeliveryStack(Stack):
         self._alarm_on_failed_broadcasts()
         screens.route_to(websocket.function)
         for function in (websocket, broadcaster):
-            data.connections.grant_read_write_data(function.function)
-            data.subscriptions.grant_read_write_data(function.function)
             screens.grant_post(function.function)
-        data.last_values.grant_read_data(websocket.function)
-        data.last_values.grant_read_write_data(broadcaster.function)
+        grant_items(websocket.function, data.connections, "GetItem", "PutItem", "DeleteItem")
+        grant_items(websocket.function, data.subscriptions, "BatchWriteItem", "UpdateItem")
+        grant_items(websocket.function, data.last_values, "GetItem", "Query")
+        # It removes connections that are gone, with their subscriptions.
+        grant_items(broadcaster.function, data.connections, "DeleteItem")
+        grant_items(broadcaster.function, data.subscriptions, "GetItem", "Query", "BatchWriteItem", "UpdateItem")
+        grant_items(broadcaster.function, data.last_values, "BatchGetItem", "BatchWriteItem", "UpdateItem")
 
         CfnOutput(self, "WebSocketApiId", value=screens.api.api_id)
         CfnOutput(self, "WebSocketStage", value=STAGE_NAME)
