@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections import defaultdict
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,7 @@ from lambdas.broadcaster.messages import Item, update_messages
 from lambdas.broadcaster.values import Value, values_of
 from lambdas.lake_writer.files import data_files
 from lambdas.store_writer.changes import changes_of
-from tickwire.columns import QuoteBatch, TradeBatch
+from tickwire.columns import Int64, QuoteBatch, TradeBatch
 from tickwire.envelope import decode, encode
 from tickwire.records import Header, Record, RecordKind
 from tickwire.stages.signals import SignalsSettings, SignalsStage
@@ -54,7 +54,9 @@ class Share:
     twins: int
 
     def __str__(self) -> str:
-        return f"{self.trades} trades/s of {self.symbols} symbols, every {1_000 * self.seconds:g} ms, {self.twins} twins"
+        return (
+            f"{self.trades} trades/s of {self.symbols} symbols, every {1_000 * self.seconds:g} ms, {self.twins} twins"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +81,8 @@ class Volumes:
     event_records: float
     event_bytes: float
     lake_bytes: float
-    validator_state: int
-    signals_state: int
+    validator_state: float
+    signals_state: float
     screen_bytes: float
     write_units: float
     rows: float
@@ -178,7 +180,7 @@ class _Screen:
         values = values_of([record], partition=record.header.partition)
         self._values.apply(values)
         # Those of a process that has read what was stored before: nothing was.
-        self._values.continue_from({place: () for place in self._values.unread()})
+        self._values.continue_from(dict.fromkeys(self._values.unread(), ()))
         news: dict[tuple[str, str], list[bytes]] = defaultdict(list)
         for value in values:
             news[value.topic, value.symbol].append(_json(value))
@@ -216,7 +218,7 @@ def _raw_records(trades: TradeBatch, share: Share, seconds: int) -> list[Record]
     return records
 
 
-def _quotes(trades: TradeBatch, quoted: np.ndarray, tick: int, time_ns: int) -> QuoteBatch:  # type: ignore[type-arg]
+def _quotes(trades: TradeBatch, quoted: Int64, tick: int, time_ns: int) -> QuoteBatch:
     """Give a quote of each symbol in ``quoted``, some ticks about a price."""
     if not len(quoted):
         return QuoteBatch.empty()
@@ -250,4 +252,21 @@ def volumes_of(share: Share) -> Volumes:
 
 def rounded(volumes: Volumes) -> Volumes:
     """Give the figures with four digits: more would change with every run."""
-    return replace(volumes, **{one.name: float(f"{getattr(volumes, one.name):.4g}") for one in fields(volumes)})
+    return Volumes(**{one.name: float(f"{getattr(volumes, one.name):.4g}") for one in fields(volumes)})
+
+
+def main() -> None:
+    """Measure every share that the cost page needs, and keep the figures."""
+    from cdk.costs.flow import measured
+    from cdk.costs.page import shares_of_page
+
+    # Compiles, and loads what the first use of each library loads.
+    measure(Share(trades=100, symbols=2, seconds=0.02, twins=1))
+    # What is not in the file is measured anew.
+    VOLUMES.unlink(missing_ok=True)
+    figures = {str(share): asdict(rounded(measured(share))) for share in shares_of_page()}
+    VOLUMES.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

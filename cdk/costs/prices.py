@@ -83,6 +83,65 @@ STANDING: dict[str, float] = {
     "AWS::KMS::Key": 1.00,
     "AWS::SecretsManager::Secret": 0.40,
 }
-"""A month for each resource that costs by being there, by CloudFormation's type."""
+"""US dollars a month of what costs by being there, by CloudFormation's type."""
 
-FREE = frozenset()
+BY_USE = frozenset(
+    {
+        "AWS::ApiGatewayV2::Api",
+        "AWS::DynamoDB::Table",
+        "AWS::EC2::VPCEndpoint",
+        "AWS::ECS::Service",
+        "AWS::Kinesis::Stream",
+        "AWS::Kinesis::StreamConsumer",
+        "AWS::Lambda::Function",
+        "AWS::Logs::LogGroup",
+        "AWS::MemoryDB::Cluster",
+        "AWS::RDS::DBInstance",
+        "AWS::S3::Bucket",
+    }
+)
+"""Types that have lines of their own in :mod:`cdk.costs.items`."""
+
+FREE = frozenset(
+    {
+        "AWS::ApiGateway::Account",
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+        "AWS::ApiGatewayV2::Stage",
+        "AWS::ApplicationAutoScaling::ScalableTarget",
+        "AWS::ApplicationAutoScaling::ScalingPolicy",
+        "AWS::EC2::FlowLog",
+        "AWS::EC2::InternetGateway",
+        "AWS::EC2::Route",
+        "AWS::EC2::RouteTable",
+        "AWS::EC2::SecurityGroup",
+        "AWS::EC2::SecurityGroupEgress",
+        "AWS::EC2::SecurityGroupIngress",
+        "AWS::EC2::Subnet",
+        "AWS::EC2::SubnetRouteTableAssociation",
+        "AWS::EC2::VPC",
+        "AWS::EC2::VPCGatewayAttachment",
+        "AWS::ECS::Cluster",
+        "AWS::ECS::ClusterCapacityProviderAssociations",
+        "AWS::ECS::TaskDefinition",
+        "AWS::Glue::Database",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Policy",
+        "AWS::IAM::Role",
+        "AWS::Lambda::EventSourceMapping",
+        "AWS::Lambda::Permission",
+        "AWS::Lambda::Version",
+        "AWS::MemoryDB::SubnetGroup",
+        "AWS::RDS::DBCluster",
+        "AWS::RDS::DBClusterParameterGroup",
+        "AWS::RDS::DBSubnetGroup",
+        "AWS::S3::BucketPolicy",
+        "AWS::SNS::Subscription",
+        "AWS::SNS::Topic",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SQS::Queue",
+        "AWS::SQS::QueuePolicy",
+        "AWS::SecretsManager::SecretTargetAttachment",
+    }
+)
+"""Types that cost nothing, or a few cents a month at any load here."""
