@@ -87,14 +87,14 @@ def _needs() -> list[str]:
         ("`stream.shards`", *(_against(one.settings.stream.shards, name, "shards") for name, one in flows)),
         ("raw records a second", *(_digits(one.volumes.raw_records * one.partitions) for _, one in flows)),
         *(
-            (f"{label}, MB/s", *(f"{getattr(one.volumes, name) * one.partitions / 1e6:,.2g}" for _, one in flows))
+            (f"{label}, MB/s", *(f"{getattr(one.volumes, name) * one.partitions / 1e6:,.2f}" for _, one in flows))
             for label, name in (("raw", "raw_bytes"), ("clean", "clean_bytes"), ("events", "event_bytes"))
         ),
         *(
             (f"{name}, invocations a second", *(_digits(one.invocations(name)) for _, one in flows))
             for name in ("validator", "signals", "broadcaster")
         ),
-        ("state written, MB/s", *(f"{state_bytes(one) / 1e6:,.2g}" for _, one in flows)),
+        ("state written, MB/s", *(f"{state_bytes(one) / 1e6:,.2f}" for _, one in flows)),
         (
             "write units of last values a second",
             *(_digits(one.volumes.write_units * one.partitions) for _, one in flows),
