@@ -6,12 +6,17 @@ knows; :mod:`cdk.settings.stages` has everything else, for every stage.
 
 from cdk.settings.errors import InvalidSettings, UnknownStage
 from cdk.settings.parts import (
+    AccessSettings,
     AlarmSettings,
+    AnalyticsSettings,
     ConsumerSettings,
     DatabaseSettings,
     FeedSettings,
     FunctionSettings,
+    GovernanceSettings,
     IngestorSettings,
+    LakeSettings,
+    ModelSettings,
     StateStoreSettings,
     StreamSettings,
     TaskSettings,
@@ -21,13 +26,18 @@ from cdk.settings.stage import StageSettings
 
 __all__ = [
     "SETTINGS_FILE",
+    "AccessSettings",
     "AlarmSettings",
+    "AnalyticsSettings",
     "ConsumerSettings",
     "DatabaseSettings",
     "FeedSettings",
     "FunctionSettings",
+    "GovernanceSettings",
     "IngestorSettings",
     "InvalidSettings",
+    "LakeSettings",
+    "ModelSettings",
     "StageSettings",
     "StateStoreSettings",
     "StreamSettings",

@@ -12,12 +12,17 @@ from pydantic_settings import (
 )
 
 from cdk.settings.parts import (
+    AccessSettings,
     AlarmSettings,
+    AnalyticsSettings,
     ConsumerSettings,
     DatabaseSettings,
     FeedSettings,
     FunctionSettings,
+    GovernanceSettings,
     IngestorSettings,
+    LakeSettings,
+    ModelSettings,
     StateStoreSettings,
     StreamSettings,
     TaskSettings,
@@ -69,6 +74,7 @@ class StageSettings(BaseSettings):
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     account: str | None = Field(default=None, pattern=r"^\d{12}$")
     alarms: AlarmSettings
+    access: AccessSettings
     partitions: int = Field(ge=1)
     stream: StreamSettings
     max_record_age_seconds: int = Field(ge=60, le=604_800)
@@ -76,8 +82,11 @@ class StageSettings(BaseSettings):
     feeds: tuple[FeedSettings, ...] = Field(min_length=1)
     database: DatabaseSettings
     state: StateStoreSettings
+    lake: LakeSettings = LakeSettings()
+    governance: GovernanceSettings
     ingestor: IngestorSettings
     backfiller: TaskSettings
+    model: ModelSettings
     protected: bool
     log_retention_days: int
     availability_zones: int = Field(ge=2)
@@ -92,6 +101,7 @@ class StageSettings(BaseSettings):
     endpoint_zones: int = Field(ge=1)
     address: str = "shared"
     zones: tuple[str, ...] = ()
+    analytics: AnalyticsSettings = AnalyticsSettings()
     consumers: dict[str, ConsumerSettings]
     functions: dict[str, FunctionSettings]
 
@@ -133,6 +143,14 @@ class StageSettings(BaseSettings):
                 self.database.min_capacity <= self.database.max_capacity,
                 "database.max_capacity must be at least database.min_capacity",
             ),
+            (
+                self.lake.replica_region != self.region,
+                "lake.replica_region must be another region than the stage's own",
+            ),
+            (
+                self.protected or self.governance.audit_lock == "none",
+                'a stage that can be deleted has no locked audit records: write governance.audit_lock = "none"',
+            ),
             (all(feed.feed in FEEDS for feed in self.feeds), f"feeds are {', '.join(FEEDS)}"),
             (
                 self.stage == LOCAL
@@ -167,6 +185,14 @@ class StageSettings(BaseSettings):
             (
                 (len(self.zones) or self.availability_zones) >= 2 and len(set(self.zones)) == len(self.zones),
                 "the database needs at least two zones, each named once",
+            ),
+            (
+                (self.access.domain is None) == (self.access.zone_id is None),
+                "a domain needs its hosted zone: write access.domain and access.zone_id, or neither",
+            ),
+            (
+                not any(word in (self.access.login_prefix or "") for word in ("aws", "amazon", "cognito")),
+                "Cognito refuses access.login_prefix with aws, amazon or cognito in it: write another",
             ),
             (
                 all(zone.startswith(self.region) for zone in self.zones),

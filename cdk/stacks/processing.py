@@ -9,6 +9,7 @@ from constructs import Construct
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.grants import feed_from_queue, grant_put_records, grant_send_messages
 from cdk.constructs.service_function import ServiceFunction
+from cdk.constructs.state_store import STAGES
 from cdk.constructs.stream_function import StreamFunction
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -77,7 +78,7 @@ class ProcessingStack(Stack):
                 "TICKWIRE_CLEAN_STREAM": self._streams.trades_clean.stream_name,
                 "TICKWIRE_TRADES_DLQ_URL": self._streams.trades_dlq.queue_url,
                 "TICKWIRE_DEAD_LETTER_BUCKET": self._streams.dead_letters.bucket_name,
-                "TICKWIRE_STATE_URL": self._data.state.url,
+                "TICKWIRE_STATE_URL": self._data.state.url(STAGES),
                 "TICKWIRE_MAX_AGE_SECONDS": str(self._shared["settings"].max_age_seconds),
             },
             **self._in_vpc,
@@ -86,6 +87,7 @@ class ProcessingStack(Stack):
         grant_put_records(validator.function, self._streams.trades_clean)
         grant_send_messages(validator.function, self._streams.trades_dlq)
         self._streams.dead_letters.grant_put_object(validator.function)
+        self._data.state.grant_connect(validator.function, STAGES)
         return validator
 
     def _new_signals(self) -> StreamFunction:
@@ -97,12 +99,13 @@ class ProcessingStack(Stack):
             failures=self._streams.failures,
             environment={
                 "TICKWIRE_EVENTS_STREAM": self._streams.market_events.stream_name,
-                "TICKWIRE_STATE_URL": self._data.state.url,
+                "TICKWIRE_STATE_URL": self._data.state.url(STAGES),
             },
             **self._in_vpc,
             **self._shared,
         )
         grant_put_records(signals.function, self._streams.market_events)
+        self._data.state.grant_connect(signals.function, STAGES)
         return signals
 
     def _new_lake_writer(self) -> StreamFunction:
