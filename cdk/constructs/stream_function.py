@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import new_alarm
 from cdk.constructs.failure_destination import WriteOnlyBucket
 from cdk.constructs.service_function import ServiceFunction
@@ -48,6 +49,9 @@ class StreamFunction(ServiceFunction):
             "max_record_age": Duration.seconds(settings.max_record_age(name)),
             "on_failure": WriteOnlyBucket(failures),
         }
+        acknowledge(
+            self, {"AwsSolutions-IAM5[Resource::…Failures…/*]": "Lambda names the objects that it leaves there"}
+        )
         if consumer.fan_out:
             self.consumer = kinesis.StreamConsumer(
                 self, "Consumer", stream=stream, stream_consumer_name=f"{settings.stage}-{name.replace('_', '-')}"

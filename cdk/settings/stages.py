@@ -39,6 +39,9 @@ _FUNCTIONS = {
     "model_seed": {"memory": 512, "timeout_seconds": 900},
 }
 
+# Twice the shards: while a shard is split, those that it becomes are read beside it.
+_RESERVED = {name: {**_FUNCTIONS[name], "reserved": 16} for name in _CONSUMERS}
+
 _FEEDS = (
     {"feed": "binance", "symbols": ("BTC-USDT", "ETH-USDT", "SOL-USDT")},
     {"feed": "coinbase", "symbols": ("BTC-USD", "ETH-USD", "SOL-USD")},
@@ -104,6 +107,7 @@ _PROD: Mapping[str, Any] = {
     **_DEV,
     "partitions": 64,
     "stream": {"shards": 8, "retention_hours": 168, "shard_metrics": True},
+    "functions": {**_FUNCTIONS, **_RESERVED},
     "database": {"min_capacity": 2, "max_capacity": 32, "readers": 1, "backup_days": 35, "proxy": True},
     "state": {"node_type": "db.r7g.large", "replicas": 1},
     "governance": {"audit_days": 365, "audit_lock": "governance"},
