@@ -10,6 +10,7 @@ from aws_cdk import App, Environment, Stack, Tags, Validations
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import configure_alarms
 from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.log_retention import keep_logs
 from cdk.constructs.permission_boundary import apply_boundary
 from cdk.constructs.task_service import stage_task_images
 from cdk.settings import StageSettings, settings_of
@@ -111,3 +112,4 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     for stack in app.node.children:
         if isinstance(stack, Stack):
             apply_boundary(stack, settings, foundation)
+            keep_logs(stack, settings, foundation.log_key)

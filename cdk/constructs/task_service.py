@@ -14,6 +14,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk.constructs.alarm import Comparison, Missing, new_alarm
+from cdk.constructs.log_metric import alarm_on_unhandled_errors
 from cdk.constructs.log_retention import retention_of
 from cdk.settings import StageSettings, TaskSettings
 from cdk.source import stage_source
@@ -130,6 +131,7 @@ class TaskService(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
             security_groups=[self.security_group],
         )
+        alarm_on_unhandled_errors(self, log_group, service=name)
         self._alarm_on_restarts(name, size.tasks)
 
     def _alarm_on_restarts(self, name: str, tasks: int) -> None:

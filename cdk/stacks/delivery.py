@@ -35,7 +35,7 @@ class DeliveryStack(Stack):
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, **stack)
-        screens = ScreenApi(self, "Screens", settings=settings, log_key=foundation.log_key)
+        self.screens = screens = ScreenApi(self, "Screens", settings=settings, log_key=foundation.log_key)
         shared: dict[str, Any] = {
             "settings": settings,
             "source": source,
@@ -48,8 +48,8 @@ class DeliveryStack(Stack):
                 "TICKWIRE_WEBSOCKET_ENDPOINT": screens.management_endpoint,
             },
         }
-        websocket = ServiceFunction(self, "Websocket", name="websocket", **shared)
-        broadcaster = StreamFunction(
+        self.websocket = websocket = ServiceFunction(self, "Websocket", name="websocket", **shared)
+        self.broadcaster = broadcaster = StreamFunction(
             self,
             "Broadcaster",
             name="broadcaster",

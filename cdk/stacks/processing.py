@@ -9,6 +9,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.log_metric import alarm_on_stopped_partitions
 from cdk.constructs.service_function import ServiceFunction
 from cdk.constructs.stream_function import StreamFunction
 from cdk.settings import StageSettings
@@ -44,21 +45,21 @@ class ProcessingStack(Stack):
         data.state.allow_from(network.function_group, "Stages")
         data.database.allow_from(network.function_group, "Writers")
 
-        validator = self._new_validator()
-        signals = self._new_signals()
-        lake_writer = self._new_lake_writer()
-        lake_committer = self._new_lake_committer()
-        store_writer = self._new_store_writer()
-        dead_letters = self._new_dead_letters(settings)
-        migrations = self._new_migrations(before=[store_writer, dead_letters])
+        self.validator = self._new_validator()
+        self.signals = self._new_signals()
+        self.lake_writer = self._new_lake_writer()
+        self.lake_committer = self._new_lake_committer()
+        self.store_writer = self._new_store_writer()
+        self.dead_letters = self._new_dead_letters(settings)
+        migrations = self._new_migrations(before=[self.store_writer, self.dead_letters])
 
         for function in (
-            validator,
-            signals,
-            lake_writer,
-            lake_committer,
-            store_writer,
-            dead_letters,
+            self.validator,
+            self.signals,
+            self.lake_writer,
+            self.lake_committer,
+            self.store_writer,
+            self.dead_letters,
             migrations,
         ):
             CfnOutput(self, f"{function.node.id}Function", value=function.function.function_name)
@@ -141,6 +142,7 @@ class ProcessingStack(Stack):
         committer.function.add_event_source(
             sources.SqsEventSource(self._streams.lake_commits, batch_size=10, report_batch_item_failures=True)
         )
+        alarm_on_stopped_partitions(committer, committer.log_group, service=committer.name)
         return committer
 
     def _new_store_writer(self) -> StreamFunction:
