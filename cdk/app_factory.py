@@ -14,12 +14,14 @@ from cdk.constructs.log_retention import keep_logs
 from cdk.constructs.permission_boundary import apply_boundary
 from cdk.constructs.task_service import stage_task_images
 from cdk.settings import StageSettings, settings_of
+from cdk.settings.stages import LOCAL
 from cdk.source import PROJECT, scratch_folder
 from cdk.stacks.data import DataStack
 from cdk.stacks.delivery import DeliveryStack
 from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.ingestion import IngestionStack
 from cdk.stacks.network import NetworkStack
+from cdk.stacks.observability import ObservabilityStack
 from cdk.stacks.processing import ProcessingStack
 from cdk.stacks.streams import StreamsStack
 
@@ -92,7 +94,7 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     streams = StreamsStack(app, f"{prefix}-Streams", description="Tickwire: streams and queues", **stateful)
     data = DataStack(app, f"{prefix}-Data", description="Tickwire: stores", vpc=network.vpc, **stateful)
     shared: dict[str, Any] = {**stateless, "foundation": foundation, "streams": streams, "data": data}
-    ProcessingStack(
+    processing = ProcessingStack(
         app,
         f"{prefix}-Processing",
         description="Tickwire: stages and writers",
@@ -100,8 +102,8 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         network=network,
         **shared,
     )
-    DeliveryStack(app, f"{prefix}-Delivery", description="Tickwire: WebSocket API", source=source, **shared)
-    IngestionStack(
+    delivery = DeliveryStack(app, f"{prefix}-Delivery", description="Tickwire: WebSocket API", source=source, **shared)
+    ingestion = IngestionStack(
         app,
         f"{prefix}-Ingestion",
         description="Tickwire: ingestor and backfiller",
@@ -109,6 +111,18 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         network=network,
         **shared,
     )
+    # On a laptop the page tells, and an alarm would have nobody to wake.
+    if settings.stage != LOCAL:
+        ObservabilityStack(
+            app,
+            f"{prefix}-Observability",
+            description="Tickwire: dashboards, alarms over all stacks, canary",
+            source=source,
+            processing=processing,
+            delivery=delivery,
+            ingestion=ingestion,
+            **shared,
+        )
     for stack in app.node.children:
         if isinstance(stack, Stack):
             apply_boundary(stack, settings, foundation)

@@ -43,9 +43,7 @@ def alarm_on_stopped_partitions(scope: Construct, log_group: logs.ILogGroup, *, 
 def alarm_on_unhandled_errors(scope: Construct, log_group: logs.ILogGroup, *, service: str) -> cloudwatch.Alarm:
     """Watch a task for errors that it logs with a traceback: those that its code does not know."""
     # Without dimensions: these lines do not say whose they are.
-    metric = count_lines(
-        scope, f"UnhandledErrors.{service}", log_group, '{ $.level = "ERROR" && $.exception = "*" }'
-    )
+    metric = count_lines(scope, f"UnhandledErrors.{service}", log_group, '{ $.level = "ERROR" && $.exception = "*" }')
     return new_alarm(
         scope,
         "UnhandledError",

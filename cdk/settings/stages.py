@@ -29,6 +29,8 @@ _FUNCTIONS = {
     "broadcaster": {"memory": 1024, "timeout_seconds": 60},
     "websocket": {"memory": 512, "timeout_seconds": 29},
     "migrations": {"memory": 512, "timeout_seconds": 300},
+    # Below the minute after which it comes again.
+    "canary": {"memory": 256, "timeout_seconds": 50},
 }
 
 _FEEDS = (

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cdk.constructs.canary import REQUIREMENTS as CANARY_REQUIREMENTS
 from cdk.stacks.delivery import _REQUIREMENTS as DELIVERY_REQUIREMENTS
 from cdk.stacks.processing import _DATABASE_REQUIREMENTS as DATABASE_REQUIREMENTS
 
@@ -21,6 +22,7 @@ ZIPS = {
     "migrations": DATABASE_REQUIREMENTS,
     "websocket": DELIVERY_REQUIREMENTS,
     "broadcaster": DELIVERY_REQUIREMENTS,
+    "canary": CANARY_REQUIREMENTS,
 }
 # Used where they are, and done without where they are not.
 OPTIONAL = {"certifi", "setuptools", "pip"}
