@@ -11,7 +11,8 @@ from cdk.constructs.alarm import Comparison, Missing, new_alarm
 from cdk.constructs.service_function import ServiceFunction
 from cdk.dashboards.metrics import CANARY, own_metric
 
-REQUIREMENTS = ("aws-lambda-powertools", "aiohttp", "msgspec")
+# boto3 for its botocore, which Powertools names itself to.
+REQUIREMENTS = ("aws-lambda-powertools", "aiohttp", "boto3", "msgspec")
 
 
 class Canary(ServiceFunction):
