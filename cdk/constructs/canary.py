@@ -10,8 +10,8 @@ from constructs import Construct
 from cdk.constructs.alarm import Comparison, Missing, new_alarm
 from cdk.constructs.service_function import ServiceFunction
 from cdk.dashboards.metrics import CANARY, own_metric
+from cdk.stacks.identity import IdentityStack
 
-# boto3 for its botocore, which Powertools names itself to.
 REQUIREMENTS = ("aws-lambda-powertools", "aiohttp", "boto3", "msgspec")
 
 
@@ -26,17 +26,33 @@ class Canary(ServiceFunction):
         Of the WebSocket API.
     symbols
         To watch, as clients write them.
+    identity
+        Whose tickets it issues to itself. It is no user of the pool, which would have a password to keep.
     """
 
-    def __init__(self, scope: Construct, id_: str, *, url: str, symbols: tuple[str, ...], **function: Any) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        url: str,
+        symbols: tuple[str, ...],
+        identity: IdentityStack,
+        **function: Any,
+    ) -> None:
         super().__init__(
             scope,
             id_,
             name=CANARY,
             requirements=REQUIREMENTS,
-            environment={"TICKWIRE_WEBSOCKET_URL": url, "TICKWIRE_SYMBOLS": ",".join(symbols)},
+            environment={
+                "TICKWIRE_WEBSOCKET_URL": url,
+                "TICKWIRE_SYMBOLS": ",".join(symbols),
+                "TICKWIRE_TICKETS_TABLE": identity.tickets.table_name,
+            },
             **function,
         )
+        identity.grant_issuing(self.role)
         events.Rule(
             self,
             "EveryMinute",

@@ -14,6 +14,8 @@ NAME = "tickwire"
 WRITER = "tickwire_writer"
 # As above; it sees the requests for bars alone.
 BACKFILLER = "tickwire_backfiller"
+# As above; it reads what clients may know.
+READER = "tickwire_reader"
 _PORT = 5432
 
 
@@ -105,7 +107,7 @@ class Database(Construct):
         """
         iam.Grant.add_to_principal(
             grantee=role,
-            actions=["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+            actions=["secretsmanager:GetSecretValue"],
             resource_arns=[self.owner_secret_arn],
         ).assert_success()
         self._key.grant_decrypt(role)

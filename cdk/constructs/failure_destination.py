@@ -1,9 +1,10 @@
 """Where an event-source mapping leaves what it gave up, with the right to leave it and no more."""
 
 import jsii
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
+
+from cdk.constructs.grants import grant, grant_key
 
 
 @jsii.implements(lambda_.IEventSourceDlq)
@@ -22,14 +23,7 @@ class WriteOnlyBucket:
         self, target: lambda_.IEventSourceMapping, target_handler: lambda_.IFunction
     ) -> lambda_.DlqDestinationConfig:
         """Grant the function's role what the mapping does in its name."""
-        iam.Grant.add_to_principal(
-            grantee=target_handler,
-            actions=["s3:PutObject"],
-            resource_arns=[self._bucket.arn_for_objects("*")],
-        ).assert_success()
-        iam.Grant.add_to_principal(
-            grantee=target_handler, actions=["s3:ListBucket"], resource_arns=[self._bucket.bucket_arn]
-        ).assert_success()
-        if self._bucket.encryption_key is not None:
-            self._bucket.encryption_key.grant_encrypt(target_handler)
+        grant(target_handler, "s3:PutObject", on=self._bucket.arn_for_objects("*"))
+        grant(target_handler, "s3:ListBucket", on=self._bucket.bucket_arn)
+        grant_key(target_handler, self._bucket.encryption_key, "GenerateDataKey")
         return lambda_.DlqDestinationConfig(destination=self._bucket.bucket_arn)

@@ -1,7 +1,10 @@
 """The two ways in which a function's code travels: a container image, or a zip."""
 
+import contextlib
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,6 +20,7 @@ from cdk.source import PROJECT, scratch_folder, stage_source
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 ARCHITECTURE = lambda_.Architecture.ARM_64
+_PYTHON = "3.13"
 _WHEEL_PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
 
 
@@ -29,31 +33,54 @@ def handler_of(function: str) -> str:
     return f"lambdas.{function}.handler.handler"
 
 
+def installed_wheels(requirements: Sequence[str], *, cache: Path = PROJECT / ".tickwire" / "wheels") -> Path:
+    """Give a folder with what ``requirements`` need on Lambda, at the lock's versions.
+
+    It lies below ``cache``, named by all that it depends on, and is made where it is not there: stages and
+    functions with equal requirements install once. Wheels come from the package index that pip is set up for.
+
+    Raises
+    ------
+    BundlingFailed
+        If a package has no wheel for Lambda's platform, or cannot be fetched.
+    """
+    lock = PROJECT / "requirements.txt"
+    named = "\0".join((*sorted(requirements), *_WHEEL_PLATFORMS, _PYTHON, sha256(lock.read_bytes()).hexdigest()))
+    folder = cache / sha256(named.encode()).hexdigest()[:16]
+    if folder.exists():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    # Made aside and moved into place, so that two that start at once cannot spoil each other's.
+    with tempfile.TemporaryDirectory(prefix="installing-", dir=cache) as scratch:
+        made = Path(scratch) / "made"
+        command = [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", str(made)),
+            *("--only-binary=:all:", "--implementation", "cp", "--python-version", _PYTHON),
+            *(argument for platform in _WHEEL_PLATFORMS for argument in ("--platform", platform)),
+            *("--constraint", str(lock)),
+            *requirements,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments
+        if done.returncode != 0:
+            raise BundlingFailed(done.stderr.strip())
+        # Commands that start the interpreter of this machine.
+        shutil.rmtree(made / "bin", ignore_errors=True)
+        with contextlib.suppress(OSError):
+            made.rename(folder)
+    return folder
+
+
 @jsii.implements(ILocalBundling)
 class _PipBundling:
-    """Copy the source and install wheels for Lambda's platform, without Docker."""
+    """Put the source beside wheels for Lambda's platform, without Docker."""
 
     def __init__(self, source: Path, requirements: Sequence[str]) -> None:
         self._source = source
         self._requirements = tuple(requirements)
 
     def try_bundle(self, output_dir: str, *_args: Any, **_kwargs: Any) -> bool:
-        platforms = [argument for platform in _WHEEL_PLATFORMS for argument in ("--platform", platform)]
-        command = [
-            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--target", output_dir),
-            *("--only-binary=:all:", "--implementation", "cp", "--python-version", "3.13"),
-            *platforms,
-            *("--constraint", str(PROJECT / "requirements.txt")),
-            *self._requirements,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments
-        if done.returncode != 0:
-            raise BundlingFailed(done.stderr.strip())
-        for path in self._source.rglob("*"):
-            if path.is_file():
-                destination = Path(output_dir) / path.relative_to(self._source)
-                destination.parent.mkdir(parents=True, exist_ok=True)
-                destination.write_bytes(path.read_bytes())
+        for folder in (installed_wheels(self._requirements), self._source):
+            shutil.copytree(folder, output_dir, dirs_exist_ok=True)
         return True
 
 

@@ -6,12 +6,14 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from cdk.constructs.grants import grant, grant_key
+
 
 class PrivateBucket(s3.Bucket):
     """A bucket with the account's safest defaults.
 
     ``expire_after`` deletes objects of that age; None keeps them. Old versions go after a month
-    and abandoned multi-part uploads after a day.
+    and abandoned multi-part uploads after a day. ``ownership`` is for services that deliver by ACL.
     """
 
     def __init__(
@@ -22,6 +24,7 @@ class PrivateBucket(s3.Bucket):
         key: kms.IKey,
         removal_policy: RemovalPolicy,
         expire_after: Duration | None = None,
+        ownership: s3.ObjectOwnership = s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
     ) -> None:
         super().__init__(
             scope,
@@ -31,7 +34,7 @@ class PrivateBucket(s3.Bucket):
             # One data key per bucket and not per object: a hundredth of the calls to KMS.
             bucket_key_enabled=True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            object_ownership=ownership,
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,
@@ -48,15 +51,20 @@ class PrivateBucket(s3.Bucket):
 
     def grant_put_object(self, role: iam.IGrantable) -> None:
         """Let a role add objects, and neither read nor delete any: ``grant_put`` allows more than that."""
-        self._grant(role, "s3:PutObject")
-        self._key.grant_encrypt(role)
+        grant(role, "s3:PutObject", on=self.arn_for_objects("*"))
+        grant_key(role, self._key, "GenerateDataKey")
 
     def grant_get_object(self, role: iam.IGrantable) -> None:
         """Let a role read objects whose keys it knows."""
-        self._grant(role, "s3:GetObject")
-        self._key.grant_decrypt(role)
+        grant(role, "s3:GetObject", on=self.arn_for_objects("*"))
+        grant_key(role, self._key, "Decrypt")
 
-    def _grant(self, role: iam.IGrantable, action: str) -> None:
-        iam.Grant.add_to_principal(
-            grantee=role, actions=[action], resource_arns=[self.arn_for_objects("*")]
-        ).assert_success()
+    def grant_keep_objects(self, role: iam.IGrantable) -> None:
+        """Let a role read, write in parts, delete and list objects, and not look at the bucket's settings."""
+        grant(
+            role,
+            *("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"),
+            on=self.arn_for_objects("*"),
+        )
+        grant(role, "s3:ListBucket", on=self.bucket_arn)
+        grant_key(role, self._key, "Decrypt", "GenerateDataKey")

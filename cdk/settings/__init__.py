@@ -6,7 +6,9 @@ knows; :mod:`cdk.settings.stages` has everything else, for every stage.
 
 from cdk.settings.errors import InvalidSettings, UnknownStage
 from cdk.settings.parts import (
+    AccessSettings,
     AlarmSettings,
+    AnalyticsSettings,
     ConsumerSettings,
     DatabaseSettings,
     FeedSettings,
@@ -21,7 +23,9 @@ from cdk.settings.stage import StageSettings
 
 __all__ = [
     "SETTINGS_FILE",
+    "AccessSettings",
     "AlarmSettings",
+    "AnalyticsSettings",
     "ConsumerSettings",
     "DatabaseSettings",
     "FeedSettings",

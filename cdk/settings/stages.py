@@ -24,10 +24,15 @@ _FUNCTIONS = {
     "signals": {"memory": 1769, "timeout_seconds": 60},
     "lake_writer": {"memory": 1769, "timeout_seconds": 120},
     "lake_committer": {"memory": 1024, "timeout_seconds": 60},
+    # Four million trades are read and sorted at once, which takes 1.5 GB; 15 minutes are Lambda's most.
+    "lake_maintenance": {"memory": 3008, "timeout_seconds": 900},
     "store_writer": {"memory": 1024, "timeout_seconds": 60},
     "dead_letters": {"memory": 512, "timeout_seconds": 60},
     "broadcaster": {"memory": 1024, "timeout_seconds": 60},
     "websocket": {"memory": 512, "timeout_seconds": 29},
+    # API Gateway waits ten seconds for an authorizer and thirty for an answer.
+    "authorizer": {"memory": 512, "timeout_seconds": 9},
+    "rest_api": {"memory": 1024, "timeout_seconds": 20},
     "migrations": {"memory": 512, "timeout_seconds": 300},
     # Below the minute after which it comes again.
     "canary": {"memory": 256, "timeout_seconds": 50},
@@ -51,13 +56,19 @@ _DEV: Mapping[str, Any] = {
         "cpu": 1024,
         "memory": 2048,
         "tasks": 1,
+        # One holder that AWS takes back hands its groups over before it goes.
+        "on_demand": 0,
+        "spot": 1,
         "flush_milliseconds": 20,
         "holders": 1,
+        "max_tasks": 1,
+        "symbols_a_group": 50,
         "max_groups": 16,
     },
     # An hour of the busiest symbol takes 300 MB while its bars are recomputed, the libraries as much.
-    "backfiller": {"cpu": 512, "memory": 2048, "tasks": 1},
+    "backfiller": {"cpu": 512, "memory": 2048, "tasks": 1, "on_demand": 0, "spot": 1},
     "protected": False,
+    "access": {"threat_protection": False},
     "log_retention_days": 14,
     "availability_zones": 2,
     "bundle_dependencies": True,
@@ -65,6 +76,10 @@ _DEV: Mapping[str, Any] = {
     "commit_visibility_seconds": 90,
     "dead_letter_window_seconds": 1,
     "alarm_iterator_age_seconds": 60,
+    "alarm_missing_minutes": 30,
+    "metrics_seconds": 60,
+    "trace_every": 1000,
+    "endpoint_zones": 1,
     "consumers": _CONSUMERS,
     "functions": _FUNCTIONS,
 }
@@ -80,15 +95,25 @@ _PROD: Mapping[str, Any] = {
         "cpu": 2048,
         "memory": 4096,
         "tasks": 2,
+        # Both holders of a group on capacity that stays; what load brings may go again.
+        "on_demand": 2,
+        "spot": 3,
         "flush_milliseconds": 10,
         "holders": 2,
+        "max_tasks": 6,
+        # A symbol a connection: what one task cannot carry, another can take over.
+        "symbols_a_group": 1,
         "max_groups": 16,
     },
-    "backfiller": {"cpu": 1024, "memory": 4096, "tasks": 2},
+    "backfiller": {"cpu": 1024, "memory": 4096, "tasks": 2, "on_demand": 1, "spot": 1},
     "protected": True,
+    "access": {"threat_protection": True},
     "log_retention_days": 90,
     "availability_zones": 3,
     "alarm_iterator_age_seconds": 10,
+    "alarm_missing_minutes": 15,
+    "trace_every": 10_000,
+    "endpoint_zones": 3,
 }
 
 # The laptop: the same stacks with short waits, and code that runs in the project's own environment.
@@ -105,6 +130,8 @@ _LOCAL: Mapping[str, Any] = {
         "broadcaster": {"batch_size": 200, "window_seconds": 0, "fan_out": True},
     },
     "bundle_dependencies": False,
+    "metrics_seconds": 0,
+    "trace_every": 0,
     "functions": {
         **_FUNCTIONS,
         "lake_committer": {"memory": 1024, "timeout_seconds": 30},

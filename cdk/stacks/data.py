@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import CfnOutput, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_glue as glue
@@ -11,6 +11,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk.constructs.database import Database
+from cdk.constructs.grants import grant, grant_items, grant_key
 from cdk.constructs.private_bucket import PrivateBucket
 from cdk.constructs.state_store import StateStore
 from cdk.settings import StageSettings
@@ -30,6 +31,13 @@ class DataStack(Stack):
         self._removal = removal
 
         self.lake = PrivateBucket(self, "Lake", key=self.key, removal_policy=removal)
+        self.query_results = PrivateBucket(
+            self,
+            "QueryResults",
+            key=self.key,
+            removal_policy=removal,
+            expire_after=Duration.days(settings.analytics.results_days),
+        )
         self.lake_database = f"tickwire_{settings.stage}"
         lake_database = glue.CfnDatabase(
             self,
@@ -85,25 +93,44 @@ class DataStack(Stack):
                 "glue:GetDatabase",
                 "glue:CreateTable",
                 "glue:GetTable",
-                "glue:GetTables",
                 "glue:UpdateTable",
             ],
-            resource_arns=self._lake_catalogue_arns(),
+            resource_arns=self.lake_catalogue_arns(),
         ).assert_success()
 
     def grant_lake_reading(self, role: iam.IGrantable) -> None:
         """Let a role read the tables of the lake's database: where they are, and what lies there."""
         iam.Grant.add_to_principal(
-            grantee=role, actions=["glue:GetTable"], resource_arns=self._lake_catalogue_arns()
+            grantee=role, actions=["glue:GetTable"], resource_arns=self.lake_catalogue_arns()
         ).assert_success()
         self.lake.grant_get_object(role)
 
+    def grant_lake_maintenance(self, role: iam.IGrantable) -> None:
+        """Let a role read the table, add data files to the lake and delete what nothing names.
+
+        Not write metadata, without which nothing changes in a table.
+        """
+        iam.Grant.add_to_principal(
+            grantee=role, actions=["glue:GetTable"], resource_arns=self.lake_catalogue_arns()
+        ).assert_success()
+        objects = self.lake.arn_for_objects
+        for action, prefixes in {
+            "s3:GetObject": ("trades/*", "maintenance/*"),
+            "s3:PutObject": ("trades/data/*", "maintenance/*"),
+            "s3:DeleteObject": ("trades/data/*", "trades/metadata/*"),
+        }.items():
+            iam.Grant.add_to_principal(
+                grantee=role, actions=[action], resource_arns=[objects(prefix) for prefix in prefixes]
+            ).assert_success()
+        grant(role, "s3:ListBucket", on=self.lake.bucket_arn)
+        grant_key(role, self.key, "Decrypt", "GenerateDataKey")
+
     def grant_coordination(self, role: iam.IGrantable) -> None:
         """Let a role compare and set items of the coordination table, by their keys alone."""
-        self.coordination.grant(role, "dynamodb:GetItem", "dynamodb:UpdateItem")
-        self.key.grant_encrypt_decrypt(role)
+        grant_items(role, self.coordination, "GetItem", "UpdateItem")
 
-    def _lake_catalogue_arns(self) -> list[str]:
+    def lake_catalogue_arns(self) -> list[str]:
+        """Give the ARNs of the catalogue, the lake's database and its tables, which Glue asks for together."""
         return [
             self.format_arn(service="glue", resource="catalog"),
             self.format_arn(service="glue", resource="database", resource_name=self.lake_database),

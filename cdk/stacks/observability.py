@@ -25,10 +25,10 @@ from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
 from cdk.stacks.delivery import DeliveryStack
 from cdk.stacks.foundation import FoundationStack
+from cdk.stacks.identity import IdentityStack
 from cdk.stacks.ingestion import IngestionStack
 from cdk.stacks.processing import ProcessingStack
 from cdk.stacks.streams import StreamsStack
-from tickwire.venues.registry import new_feed
 
 # From the exchange's socket to the broadcast, in 99 of 100 records.
 _PROMISED_MILLISECONDS = 1_000
@@ -60,6 +60,7 @@ class ObservabilityStack(Stack):
         foundation: FoundationStack,
         streams: StreamsStack,
         data: DataStack,
+        identity: IdentityStack,
         processing: ProcessingStack,
         delivery: DeliveryStack,
         ingestion: IngestionStack,
@@ -68,12 +69,13 @@ class ObservabilityStack(Stack):
         super().__init__(scope, id_, **stack)
         CrossStackReferences.of(self).consume(ReferenceStrength.WEAK)
         self._stage = settings.stage
-        venues = _venues(settings)
+        venues = tuple(settings.groups())
         self.canary = Canary(
             self,
             "Canary",
-            url=delivery.screens.stage.url,
+            url=delivery.websocket_url,
             symbols=_busiest_symbols(settings),
+            identity=identity,
             settings=settings,
             source=source,
             log_key=foundation.log_key,
@@ -85,7 +87,8 @@ class ObservabilityStack(Stack):
 
         consumers = [processing.validator, processing.signals, processing.lake_writer, processing.store_writer]
         consumers.append(delivery.broadcaster)
-        functions = [*consumers, processing.lake_committer, processing.dead_letters, delivery.websocket, self.canary]
+        functions = [*consumers, processing.lake_committer, processing.dead_letters]
+        functions += [delivery.websocket, delivery.authorizer, delivery.answers, self.canary]
         self._add_dashboard(
             "Overview",
             overview(
@@ -214,10 +217,6 @@ class ObservabilityStack(Stack):
         )
 
 
-def _venues(settings: StageSettings) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(new_feed(feed.feed).venue for feed in settings.feeds))
-
-
 def _busiest_symbols(settings: StageSettings) -> tuple[str, ...]:
-    """Give the first symbol of each feed, which the settings name in the order of their weight."""
-    return tuple(f"{new_feed(feed.feed).venue}:{feed.symbols[0]}" for feed in settings.feeds)
+    """Give the first symbol of each venue, since the settings name them in the order of their weight."""
+    return tuple(f"{venue}:{groups[0].symbols[0]}" for venue, groups in settings.groups().items())

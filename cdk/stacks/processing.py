@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import CfnOutput, Duration, Stack, triggers
-from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.grants import feed_from_queue, grant_put_records, grant_send_messages
 from cdk.constructs.log_metric import alarm_on_stopped_partitions
 from cdk.constructs.service_function import ServiceFunction
 from cdk.constructs.stream_function import StreamFunction
@@ -85,8 +84,8 @@ class ProcessingStack(Stack):
             **self._in_vpc,
             **self._shared,
         )
-        self._streams.trades_clean.grant_write(validator.function)
-        self._streams.trades_dlq.grant_send_messages(validator.function)
+        grant_put_records(validator.function, self._streams.trades_clean)
+        grant_send_messages(validator.function, self._streams.trades_dlq)
         self._streams.dead_letters.grant_put_object(validator.function)
         return validator
 
@@ -104,7 +103,7 @@ class ProcessingStack(Stack):
             **self._in_vpc,
             **self._shared,
         )
-        self._streams.market_events.grant_write(signals.function)
+        grant_put_records(signals.function, self._streams.market_events)
         return signals
 
     def _new_lake_writer(self) -> StreamFunction:
@@ -120,8 +119,8 @@ class ProcessingStack(Stack):
             },
             **self._shared,
         )
-        self._data.lake.grant_put(writer.function)
-        self._streams.lake_commits.grant_send_messages(writer.function)
+        self._data.lake.grant_put_object(writer.function)
+        grant_send_messages(writer.function, self._streams.lake_commits)
         return writer
 
     def _new_lake_committer(self) -> ServiceFunction:
@@ -135,13 +134,11 @@ class ProcessingStack(Stack):
             },
             **self._shared,
         )
-        self._data.lake.grant_read_write(committer.function)
+        self._data.lake.grant_keep_objects(committer.function)
         self._data.grant_lake_catalogue(committer.function)
         # One message group in a FIFO queue: one commit at a time, in order, with no reserved
         # concurrency to throttle against. Ten is the most that a FIFO queue hands over at once.
-        committer.function.add_event_source(
-            sources.SqsEventSource(self._streams.lake_commits, batch_size=10, report_batch_item_failures=True)
-        )
+        feed_from_queue(committer.function, "Commits", self._streams.lake_commits, batch_size=10)
         alarm_on_stopped_partitions(committer, committer.log_group, service=committer.name)
         return committer
 
@@ -174,19 +171,11 @@ class ProcessingStack(Stack):
         )
         self._data.database.grant_login(function.function)
         self._streams.dead_letters.grant_put_object(function.function)
-        for queue in (self._streams.frames_dlq, self._streams.trades_dlq):
-            function.function.add_event_source(self._dead_letter_source(queue, settings))
-        return function
-
-    def _dead_letter_source(self, queue: sqs.IQueue, settings: StageSettings) -> sources.SqsEventSource:
         window = settings.dead_letter_window_seconds
-        return sources.SqsEventSource(
-            queue,
+        for id_, queue in (("Frames", self._streams.frames_dlq), ("Trades", self._streams.trades_dlq)):
             # More than ten at once needs a window, by SQS' own rule.
-            batch_size=100 if window else 10,
-            max_batching_window=Duration.seconds(window) if window else None,
-            report_batch_item_failures=True,
-        )
+            feed_from_queue(function.function, id_, queue, batch_size=100 if window else 10, window_seconds=window)
+        return function
 
     def _new_migrations(self, *, before: Sequence[ServiceFunction]) -> ServiceFunction:
         function = ServiceFunction(

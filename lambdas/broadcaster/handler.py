@@ -96,6 +96,7 @@ def _publish(counts: BroadcastCounts) -> None:
         if value:
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
 
+
 def _publish_latency(latency: LatencyReport) -> None:
     """Add how long records took from their receipt to here, and the median of each stage beside it."""
     for milliseconds in latency.totals:

@@ -292,13 +292,19 @@ def test_a_dashboard_holds_no_other_stack_back(prod: Any) -> None:
     )
 
 
-def test_the_canary_comes_every_minute_and_may_do_nothing_but_connect(prod: Any) -> None:
+def test_the_canary_comes_every_minute_and_may_do_nothing_but_let_itself_in(prod: Any) -> None:
     function = prod.function("canary")
     (rule,) = [item for item in prod.resources("AWS::Events::Rule") if item.stack == "Observability"]
     assert rule.properties["ScheduleExpression"] == "rate(1 minute)"
     assert [target["Arn"] for target in rule.properties["Targets"]] == [{"Fn::GetAtt": [function.name, "Arn"]}]
     assert function.properties["Timeout"] < 60
     assert prod.actions_of("canary") == {
+        # A ticket of its own.
+        "dynamodb:PutItem",
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey*",
+        "kms:ReEncrypt*",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
         "xray:PutTelemetryRecords",
@@ -306,7 +312,7 @@ def test_the_canary_comes_every_minute_and_may_do_nothing_but_connect(prod: Any)
     }
 
 
-def test_the_canary_watches_the_busiest_symbol_of_each_feed(prod: Any) -> None:
+def test_the_canary_watches_the_busiest_symbol_of_each_venue(prod: Any) -> None:
     watched = prod.variables(prod.function("canary"))["TICKWIRE_SYMBOLS"]
     assert watched.split(",") == ["binance:BTC-USDT", "coinbase:BTC-USD", "kraken:BTC-USD"]
 

@@ -85,8 +85,20 @@ class Lake:
         return self._writer({"Records": items}, self._context)
 
     def messages(self) -> list[dict[str, str]]:
-        found = self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages", [])
-        return [{"messageId": m["MessageId"], "body": m["Body"], "receiptHandle": m["ReceiptHandle"]} for m in found]
+        found = self.sqs.receive_message(
+            QueueUrl=self.queue_url,
+            MaxNumberOfMessages=10,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        ).get("Messages", [])
+        return [
+            {
+                "messageId": m["MessageId"],
+                "body": m["Body"],
+                "receiptHandle": m["ReceiptHandle"],
+                "attributes": m["Attributes"],
+            }
+            for m in found
+        ]
 
     def commit(self, messages: list[dict[str, str]], *, delete: bool = True) -> int:
         """Commit as SQS and Lambda do: what is not reported as failed is deleted. Gives the failures."""
@@ -169,7 +181,9 @@ def test_a_lost_message_stops_the_table_until_it_comes_back(lake, query):
 def test_an_unreadable_message_stops_what_follows_it_and_nothing_before(lake, query):
     lake.write(record(0, 1))
     (good,) = lake.messages()
-    assert lake.commit([good, {"messageId": "x", "body": "{", "receiptHandle": "?"}], delete=False) == 1
+    assert (
+        lake.commit([good, {"messageId": "x", "body": "{", "receiptHandle": "?", "attributes": {}}], delete=False) == 1
+    )
     assert query("SELECT count(*) AS n FROM trades", "--csv") == "n\n2\n"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from lambdas.canary.visit import Step, Visit, VisitFailed
+from lambdas.identity.user import Role
 
 CONTEXT = SimpleNamespace(
     function_name="canary",
@@ -19,8 +21,9 @@ CONTEXT = SimpleNamespace(
 
 
 @pytest.fixture
-def module(monkeypatch: pytest.MonkeyPatch) -> Any:
+def module(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("TICKWIRE_WEBSOCKET_URL", "wss://abcdef.execute-api.eu-central-1.amazonaws.com/live")
+    monkeypatch.setenv("TICKWIRE_TICKETS_TABLE", "tickets")
     monkeypatch.setenv("TICKWIRE_SYMBOLS", "binance:BTC-USDT,kraken:BTC-USD")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "canary")
     sys.modules.pop("lambdas.canary.handler", None)
@@ -43,9 +46,14 @@ def test_a_visit_that_succeeds_is_measured(
 
     monkeypatch.setattr(module, "visit", visit)
     assert module.handler({}, CONTEXT) == {"succeeded": True, "latency_ms": 210.0}
-    assert asked == [
-        ("wss://abcdef.execute-api.eu-central-1.amazonaws.com/live", ["binance:BTC-USDT", "kraken:BTC-USD"])
-    ]
+    ((url, symbols),) = asked
+    address, _, ticket = url.partition("?ticket=")
+    assert address == "wss://abcdef.execute-api.eu-central-1.amazonaws.com/live"
+    assert symbols == ["binance:BTC-USDT", "kraken:BTC-USD"]
+    # It may do what a viewer may, for as long as a visit takes, once.
+    user = module.tickets.redeem(ticket)
+    assert (user.subject, user.roles) == ("canary", (Role.VIEWER,))
+    assert 0 < user.expires - time.time() <= module.LIFE_SECONDS
     found = metrics(capsys.readouterr().out)
     assert (found["CanarySuccess"], found["CanaryLatency"], found["service"]) == ([1], [210.0], "canary")
 
