@@ -8,9 +8,9 @@ import pytest
 
 from cdk.settings import settings_of
 
-STATEFUL = {"Foundation", "Network", "Streams", "Data", "Identity"}
+STATEFUL = {"Foundation", "Network", "Streams", "Data", "Identity", "Model", "Governance", "Replica"}
 IMAGES = {"validator", "signals", "lake_writer", "lake_committer", "store_writer"}
-ZIPS = {"authorizer", "broadcaster", "dead_letters", "migrations", "rest_api", "websocket"}
+ZIPS = {"authorizer", "broadcaster", "canary", "dead_letters", "migrations", "rest_api", "websocket"}
 
 
 def test_stateful_stacks_are_apart_from_stateless_ones(prod: Any) -> None:
@@ -79,7 +79,7 @@ def test_the_tables_have_the_keys_that_the_functions_use(prod: Any) -> None:
 
 
 def test_the_functions_of_the_screens_stay_outside_the_network(prod: Any) -> None:
-    for name in ("authorizer", "websocket", "broadcaster"):
+    for name in ("authorizer", "broadcaster", "canary", "websocket"):
         assert "VpcConfig" not in prod.function(name).properties
 
 
