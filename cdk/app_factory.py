@@ -10,17 +10,25 @@ from aws_cdk import App, Environment, Stack, Tags, Validations
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import configure_alarms
 from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.log_retention import keep_logs
+from cdk.constructs.model_images import stage_model_images
 from cdk.constructs.permission_boundary import apply_boundary
 from cdk.constructs.task_service import stage_task_images
 from cdk.settings import StageSettings, settings_of
 from cdk.settings.stages import LOCAL
 from cdk.source import PROJECT, scratch_folder
+from cdk.stacks.analytics import AnalyticsStack
 from cdk.stacks.data import DataStack
 from cdk.stacks.delivery import DeliveryStack
+from cdk.stacks.edge import REGION as EDGE_REGION
+from cdk.stacks.edge import EdgeStack
 from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.governance import GovernanceStack
+from cdk.stacks.identity import IdentityStack
 from cdk.stacks.ingestion import IngestionStack
+from cdk.stacks.model import ModelStack
 from cdk.stacks.network import NetworkStack
+from cdk.stacks.observability import ObservabilityStack
 from cdk.stacks.processing import ProcessingStack
 from cdk.stacks.replica import ReplicaStack
 from cdk.stacks.streams import StreamsStack
@@ -44,7 +52,8 @@ def build_app(
     settings
         In the place of those that ``settings.toml`` gives the stage.
     context
-        Added to the context of ``cdk.json``, which the CDK reads only when its CLI starts it.
+        Added to the context of ``cdk.json``, which the CDK reads only when its CLI starts it. With
+        ``bundle=false`` zips hold the source alone, under the same names.
     outdir
         Where ``app.synth()`` writes the assembly; None leaves it to the CDK.
     rules
@@ -59,6 +68,9 @@ def build_app(
     """
     configured = json.loads((PROJECT / "cdk.json").read_text())["context"]
     app = App(context={**configured, **(context or {})}, outdir=None if outdir is None else str(outdir))
+    if app.node.try_get_context("bundle") == "false":
+        # Over what the CLI says of it.
+        app.node.set_context("aws:cdk:bundling-stacks", [])
     if settings is None:
         settings = settings_of(stage or str(app.node.try_get_context("stage")))
     configure_alarms(app, settings)
@@ -90,7 +102,9 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     source = FunctionSource.stage(bundle_dependencies=settings.bundle_dependencies)
 
     foundation = FoundationStack(app, f"{prefix}-Foundation", description="Tickwire: keys, alarms, limits", **stateful)
-    network = NetworkStack(app, f"{prefix}-Network", description="Tickwire: network", **stateful)
+    network = NetworkStack(
+        app, f"{prefix}-Network", description="Tickwire: network", log_key=foundation.log_key, **stateful
+    )
     streams = StreamsStack(app, f"{prefix}-Streams", description="Tickwire: streams and queues", **stateful)
     data = DataStack(
         app,
@@ -102,7 +116,7 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     )
     shared: dict[str, Any] = {**stateless, "foundation": foundation, "streams": streams, "data": data}
     _add_governance(app, settings, foundation=foundation, streams=streams, data=data, stateful=stateful)
-    ProcessingStack(
+    processing = ProcessingStack(
         app,
         f"{prefix}-Processing",
         description="Tickwire: stages and writers",
@@ -110,8 +124,22 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         network=network,
         **shared,
     )
-    DeliveryStack(app, f"{prefix}-Delivery", description="Tickwire: WebSocket API", source=source, **shared)
-    IngestionStack(
+    identity = IdentityStack(app, f"{prefix}-Identity", description="Tickwire: users and tickets", **stateful)
+    edge = _edge(app, settings)
+    delivery = DeliveryStack(
+        app,
+        f"{prefix}-Delivery",
+        description="Tickwire: APIs and page",
+        source=source,
+        network=network,
+        identity=identity,
+        edge=edge,
+        **shared,
+    )
+    AnalyticsStack(
+        app, f"{prefix}-Analytics", description="Tickwire: the lake's upkeep and its readers", source=source, **shared
+    )
+    ingestion = IngestionStack(
         app,
         f"{prefix}-Ingestion",
         description="Tickwire: ingestor and backfiller",
@@ -119,9 +147,52 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         network=network,
         **shared,
     )
+    # Who reads a new field of a record is there before who writes it.
+    for reader in (processing, delivery):
+        ingestion.add_stack_dependency(reader, "reads what the ingestor writes")
+    ModelStack(
+        app,
+        f"{prefix}-Model",
+        description="Tickwire: model endpoint and nightly training",
+        source=source,
+        image_folder=stage_model_images(scratch_folder()),
+        foundation=foundation,
+        network=network,
+        data=data,
+        **stateful,
+    )
+    # On a laptop the page tells, and an alarm would have nobody to wake.
+    if settings.stage != LOCAL:
+        ObservabilityStack(
+            app,
+            f"{prefix}-Observability",
+            description="Tickwire: dashboards, alarms over all stacks, canary",
+            source=source,
+            identity=identity,
+            processing=processing,
+            delivery=delivery,
+            ingestion=ingestion,
+            **shared,
+        )
     for stack in app.node.children:
         if isinstance(stack, Stack):
             apply_boundary(stack, settings, foundation)
+        # A key holds for its region; what the CDK adds, it adds here.
+        if isinstance(stack, Stack) and stack is not edge:
+            keep_logs(stack, settings, foundation.log_key)
+
+
+def _edge(app: App, settings: StageSettings) -> EdgeStack | None:
+    """Make what CloudFront needs in its own region; a laptop has no CloudFront."""
+    if settings.stage == LOCAL:
+        return None
+    return EdgeStack(
+        app,
+        f"Tickwire-{settings.stage}-Edge",
+        description="Tickwire: firewall and certificate",
+        settings=settings,
+        env=Environment(region=EDGE_REGION, account=settings.account),
+    )
 
 
 def _add_governance(

@@ -12,6 +12,11 @@ Layout, integers little-endian::
 Its length makes an envelope self-delimiting, so a stream record may hold several, back to back: a
 stage that caught up puts many in one go, without giving up their order (see :func:`split`).
 
+The trace of a sampled record came later than the version and did not change it: its field stands behind all others, a
+record without it is the same bytes as before, and a reader passes over fields at the end that it does not know. Code
+from before the trace refuses them, though, and would send such a record to the dead letters: so its writer, the
+ingestor, is deployed after all readers (``cdk/app_factory.py``), and back before them, or with sampling off.
+
 Trades and quotes are sorted by instrument as they are packed (stable, so arrival order within
 an instrument stays), because neighbours of one symbol are what small differences live on.
 """

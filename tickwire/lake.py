@@ -49,7 +49,11 @@ SCHEMA = pa.schema(
         _required(12, "stream_counter", pa.int64()),
     ]
 )
-"""Columns of the table with Iceberg's field ids, which data files carry. Ids are never reused."""
+"""Columns of the table with Iceberg's field ids, which data files carry.
+
+Ids are never reused. A column that is added goes to the end, takes the next id and may be null:
+``lambdas/lake_committer/evolution.py`` says why, and adds it to tables that are there.
+"""
 
 
 def iceberg_schema() -> Any:
@@ -66,6 +70,28 @@ def partition_spec() -> Any:
 
     source = int(SCHEMA.field("exchange_time").metadata[b"PARQUET:field_id"])
     return PartitionSpec(PartitionField(source, _FIRST_PARTITION_FIELD_ID, DayTransform(), PARTITION_FIELD))
+
+
+def columns_of(table: Any) -> pa.Schema:
+    """Give the columns that a ``pyiceberg.table.Table`` has now, in the types of :data:`SCHEMA`."""
+    from pyiceberg.io.pyarrow import schema_to_pyarrow
+
+    return pa.schema(
+        [
+            field.with_type(pa.string()) if pa.types.is_large_string(field.type) else field
+            for field in schema_to_pyarrow(table.schema())
+        ]
+    )
+
+
+def within_days(first: int, end: int) -> Any:
+    """Give pyiceberg's condition that a trade's UTC day (counted from 1970) is ``first`` to ``end``, exclusive."""
+    from pyiceberg import expressions
+
+    # The constructors are pydantic's, and mypy does not know what they take by position.
+    of: Any = expressions
+    start, stop = (f"{np.datetime64(day, 'D')}T00:00:00+00:00" for day in (first, end))
+    return of.And(of.GreaterThanOrEqual("exchange_time", start), of.LessThan("exchange_time", stop))
 
 
 def trades_table(batch: TradeBatch, stream_partition: Int64, stream_counter: Int64) -> pa.Table:

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from tickwire.columns import QuoteBatch, TradeBatch
+from tickwire.trace import Trace
 
 
 class RecordKind(StrEnum):
@@ -35,6 +36,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
         Kinesis sequence number of the raw record; 0 on trades-raw
     created : ns UTC when the writing stage made it; deterministic stages copy their input's
     hops : (stage, ns UTC) pairs in the order passed, for latency only: repeats may differ here
+    trace : what follows this record through the stages, for one record in many; None for all others
     """
 
     kind: RecordKind
@@ -43,6 +45,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     source: str = "0"
     created: int = 0
     hops: tuple[tuple[str, int], ...] = ()
+    trace: Trace | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True, array_like=True):

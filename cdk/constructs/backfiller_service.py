@@ -2,17 +2,19 @@
 
 import json
 
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from cdk.constructs.acknowledge import acknowledge
+from cdk.constructs.alarm import Comparison, Missing, new_alarm
 from cdk.constructs.database import BACKFILLER
 from cdk.constructs.grants import grant_put_records, grant_send_messages
 from cdk.constructs.state_store import READERS
-from cdk.constructs.task_service import TaskService
+from cdk.constructs.task_service import TaskService, task_metric
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
+from cdk.stacks.network import NetworkStack
 from cdk.stacks.streams import StreamsStack
 
 
@@ -28,7 +30,7 @@ class BackfillerService(TaskService):
         id_: str,
         *,
         settings: StageSettings,
-        vpc: ec2.IVpc,
+        network: NetworkStack,
         cluster: ecs.ICluster,
         image_folder: str,
         streams: StreamsStack,
@@ -40,9 +42,10 @@ class BackfillerService(TaskService):
             scope,
             id_,
             name="backfiller",
+            folder="backfiller",
             size=settings.backfiller,
             settings=settings,
-            vpc=vpc,
+            network=network,
             cluster=cluster,
             image_folder=image_folder,
             log_key=log_key,
@@ -64,7 +67,31 @@ class BackfillerService(TaskService):
         streams.dead_letters.grant_put_object(self.role)
         data.grant_coordination(self.role)
         data.grant_lake_reading(self.role)
+        acknowledge(
+            self.role,
+            {
+                "AwsSolutions-IAM5[Resource::…Lake…/*]": "Files of the lake, whose names are their digests",
+                "AwsSolutions-IAM5[Resource::…:table/…/*]": "Tables of the lake's own database",
+            },
+        )
         data.database.grant_login(self.role, BACKFILLER)
         data.database.open_to(self.security_group, "Backfiller")
         data.state.grant_connect(self.role, READERS)
         data.state.open_to(self.security_group, "Backfiller")
+        for venue in settings.groups():
+            self._alarm_on_missing_ids(venue, settings.alarm_missing_minutes)
+
+    def _alarm_on_missing_ids(self, venue: str, minutes: int) -> None:
+        """Watch for ids that stay missing, and for nobody telling whether any do."""
+        new_alarm(
+            self,
+            f"Missing{venue.capitalize()}",
+            task_metric("backfiller", venue, "MissingSeconds", statistic="Maximum"),
+            runbook="ids-missing",
+            says=f"A trade of {venue} is missing for {minutes} minutes, or nobody can tell",
+            threshold=60 * minutes,
+            comparison=Comparison.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            # A task that starts anew says nothing for a minute or two.
+            periods=5,
+            missing=Missing.BREACHING,
+        )

@@ -21,6 +21,8 @@ NAME = "tickwire"
 WRITER = "tickwire_writer"
 # As above; it sees the requests for bars alone.
 BACKFILLER = "tickwire_backfiller"
+# As above; it reads what clients may know.
+READER = "tickwire_reader"
 PORT = 5432
 _OWNER = "tickwire_owner"
 _PARAMETERS = {

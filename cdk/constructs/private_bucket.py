@@ -23,7 +23,7 @@ class PrivateBucket(s3.Bucket):
     and abandoned multi-part uploads after a day. ``tiered`` is a prefix below which objects move to
     Intelligent-Tiering after a month: it has no archive tier here, so every object can be read at once.
     ``lock`` keeps each object from being deleted or overwritten for a time. ``name`` is for who must
-    know it before the bucket is there.
+    know it before the bucket is there. ``ownership`` is for services that deliver by ACL.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class PrivateBucket(s3.Bucket):
         key: kms.IKey,
         removal_policy: RemovalPolicy,
         expire_after: Duration | None = None,
+        ownership: s3.ObjectOwnership = s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
         tiered: str | None = None,
         lock: s3.ObjectLockRetention | None = None,
         name: str | None = None,
@@ -47,7 +48,7 @@ class PrivateBucket(s3.Bucket):
             # One data key per bucket and not per object: a hundredth of the calls to KMS.
             bucket_key_enabled=True,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            object_ownership=ownership,
             enforce_ssl=True,
             minimum_tls_version=1.2,
             versioned=True,

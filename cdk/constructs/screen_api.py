@@ -1,41 +1,35 @@
 """The WebSocket API that screens and other clients connect to."""
 
-import json
-
-import jsii
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigateway as restapi
 from aws_cdk import aws_apigatewayv2 as apigateway
+from aws_cdk import aws_apigatewayv2_authorizers as authorizers
 from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from cdk.constructs.access_log import AccessLog
+from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import new_alarm
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.rest_api import apigateway_host
 from cdk.settings import StageSettings
 
 STAGE_NAME = "live"
 ACTIONS = ("subscribe", "unsubscribe", "ping")
 
-
-@jsii.implements(apigateway.IAccessLogSettings)
-class _AccessLog:
-    def __init__(self, log_group: logs.ILogGroup) -> None:
-        self._log_group = log_group
-
-    @property
-    def destination(self) -> apigateway.IAccessLogDestination:
-        return apigateway.LogGroupLogDestination(self._log_group)
-
-    @property
-    def format(self) -> restapi.AccessLogFormat:
-        """Who, what and how it went, without the body: a message may hold what a client watches."""
-        fields = ("requestId", "connectionId", "eventType", "routeKey", "status", "integrationErrorMessage")
-        return restapi.AccessLogFormat.custom(json.dumps({name: f"$context.{name}" for name in fields}))
+_LOGGED = (
+    "requestId",
+    "connectionId",
+    "eventType",
+    "routeKey",
+    "status",
+    "authorizer.principalId",
+    "authorizer.error",
+    "integrationErrorMessage",
+)
 
 
 class ScreenApi(Construct):
@@ -49,13 +43,6 @@ class ScreenApi(Construct):
             description=f"Tickwire {settings.stage}: live market data",
             route_selection_expression="$request.body.action",
         )
-        access_log = logs.LogGroup(
-            self,
-            "AccessLog",
-            retention=retention_of(settings.log_retention_days),
-            encryption_key=log_key,
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
-        )
         self.stage = apigateway.WebSocketStage(
             self,
             "Stage",
@@ -63,10 +50,10 @@ class ScreenApi(Construct):
             stage_name=STAGE_NAME,
             auto_deploy=True,
             throttle=apigateway.ThrottleSettings(rate_limit=1000, burst_limit=500),
-            access_log_settings=_AccessLog(access_log),
+            access_log_settings=AccessLog(self, "AccessLog", settings=settings, log_key=log_key, fields=_LOGGED),
         )
         self.stage.node.add_dependency(self._allow_logs())
-        new_alarm(
+        self.errors = new_alarm(
             self,
             "IntegrationErrors",
             cloudwatch.Metric(
@@ -96,6 +83,7 @@ class ScreenApi(Construct):
                 iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonAPIGatewayPushToCloudWatchLogs")
             ],
         )
+        acknowledge(role, {"AwsSolutions-IAM4…": "API Gateway checks its role against this very policy"})
         account = restapi.CfnAccount(self, "Account", cloud_watch_role_arn=role.role_arn)
         for resource in (role, account):
             resource.apply_removal_policy(RemovalPolicy.RETAIN)
@@ -106,15 +94,29 @@ class ScreenApi(Construct):
         """Where messages to connections are posted, in the form of ``TICKWIRE_WEBSOCKET_ENDPOINT``."""
         return self.stage.callback_url
 
-    def route_to(self, function: lambda_.IFunction) -> None:
-        """Send every route to one function: connect, disconnect, the actions and all else."""
+    def route_to(self, function: lambda_.IFunction, *, authorizer: lambda_.IFunction) -> None:
+        """Send every route to one function: connect, once the authorizer lets it, disconnect, the actions, all else."""
+        # Without a source of identity, since there are two and either will do: a ticket in the address, a token in a
+        # header. API Gateway asks for authorization at $connect alone, for the whole connection.
+        asked = authorizers.WebSocketLambdaAuthorizer("Authorizer", authorizer, identity_source=[])
         for route in ("$connect", "$disconnect", "$default", *ACTIONS):
             name = route.removeprefix("$").capitalize()
-            self.api.add_route(
-                route, integration=integrations.WebSocketLambdaIntegration(f"{name}Integration", function)
+            made = self.api.add_route(
+                route,
+                integration=integrations.WebSocketLambdaIntegration(f"{name}Integration", function),
+                authorizer=asked if route == "$connect" else None,
             )
+            if route != "$connect":
+                acknowledge(
+                    made, {"AwsSolutions-APIG4": "A connection is authorized at $connect, for as long as it is"}
+                )
 
-    def grant_post(self, grantee: iam.IGrantable) -> None:
+    @property
+    def host(self) -> str:
+        """The API's own host name."""
+        return apigateway_host(self.api)
+
+    def grant_post(self, grantee: iam.IRole) -> None:
         """Let a role post to and close the connections of this stage, and of no other API."""
         arn = Stack.of(self).format_arn(
             service="execute-api",
@@ -124,3 +126,6 @@ class ScreenApi(Construct):
         iam.Grant.add_to_principal(
             grantee=grantee, actions=["execute-api:ManageConnections"], resource_arns=[arn]
         ).assert_success()
+        acknowledge(
+            grantee, {"AwsSolutions-IAM5[Resource::…/@connections/*]": "Connections come and go; the stage is named"}
+        )

@@ -13,10 +13,13 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import Comparison, Missing, new_alarm
+from cdk.constructs.log_metric import alarm_on_unhandled_errors
 from cdk.constructs.log_retention import retention_of
 from cdk.settings import StageSettings, TaskSettings
 from cdk.source import stage_source
+from cdk.stacks.network import NetworkStack
 
 _HEALTH_PORT = 8080
 # The most that Fargate allows between SIGTERM and SIGKILL.
@@ -37,11 +40,14 @@ class TaskService(Construct):
     Parameters
     ----------
     name
-        The folder's name.
+        What the service is called.
+    folder
+        Of ``ecs_tasks/``.
     size
-        Of one task, and how many there are.
-    cluster
-        None makes one.
+        Of one task, how many there are, and on which capacity.
+    scaled
+        Whether more tasks than ``size`` says may be added: CloudFormation then leaves their number alone,
+        where each deployment would set it back.
     egress_ports
         Open to everywhere, for TLS with exchanges and AWS.
     """
@@ -52,13 +58,15 @@ class TaskService(Construct):
         id_: str,
         *,
         name: str,
+        folder: str,
         size: TaskSettings,
         settings: StageSettings,
-        vpc: ec2.IVpc,
+        network: NetworkStack,
+        cluster: ecs.ICluster,
         image_folder: str,
         log_key: kms.IKey,
         environment: Mapping[str, str],
-        cluster: ecs.ICluster | None = None,
+        scaled: bool = False,
         egress_ports: tuple[int, ...] = (443,),
     ) -> None:
         super().__init__(scope, id_)
@@ -68,13 +76,6 @@ class TaskService(Construct):
             retention=retention_of(settings.log_retention_days),
             encryption_key=log_key,
             removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
-        )
-        self.cluster = cluster or ecs.Cluster(
-            self,
-            "Cluster",
-            vpc=vpc,
-            container_insights_v2=ecs.ContainerInsights.ENABLED,
-            enable_fargate_capacity_providers=True,
         )
         task = ecs.FargateTaskDefinition(
             self,
@@ -88,7 +89,7 @@ class TaskService(Construct):
         task.add_container(
             name,
             image=ecs.ContainerImage.from_asset(
-                image_folder, file=f"ecs_tasks/{name}/Dockerfile", platform=ecr_assets.Platform.LINUX_ARM64
+                image_folder, file=f"ecs_tasks/{folder}/Dockerfile", platform=ecr_assets.Platform.LINUX_ARM64
             ),
             environment={
                 # ECS sets AWS_REGION, which boto3 does not read.
@@ -97,6 +98,7 @@ class TaskService(Construct):
                 "TICKWIRE_ADDRESS": settings.address,
                 "TICKWIRE_HEALTH_PORT": str(_HEALTH_PORT),
                 "TICKWIRE_DRAIN_SECONDS": str(_DRAIN_SECONDS),
+                "TICKWIRE_METRICS_SECONDS": str(settings.metrics_seconds),
                 **environment,
             },
             logging=ecs.LogDrivers.aws_logs(stream_prefix=name, log_group=log_group),
@@ -110,18 +112,37 @@ class TaskService(Construct):
             readonly_root_filesystem=True,
             stop_timeout=Duration.seconds(_STOP_SECONDS),
         )
+        acknowledge(
+            task,
+            {
+                "AwsSolutions-ECS2": "Names of what the stage consists of; there is no secret among them",
+                "AwsSolutions-IAM5[Resource::…DeadLetters…/*]": "Bodies of one bucket; their names say what is in them",
+            },
+        )
+        acknowledge(
+            task.obtain_execution_role(),
+            {"AwsSolutions-IAM5[Resource::*]": "A token for the registry, which has no ARN"},
+        )
         self.role: iam.IRole = task.task_role
         self.security_group = ec2.SecurityGroup(
-            self, "SecurityGroup", vpc=vpc, description=f"{name.capitalize()}: no way in", allow_all_outbound=False
+            self,
+            "SecurityGroup",
+            vpc=network.vpc,
+            description=f"{name.capitalize()}: no way in",
+            allow_all_outbound=False,
         )
         for port in egress_ports:
             self.security_group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), "Exchanges and AWS, by TLS")
+        network.open_endpoints_to(self.security_group, name.capitalize())
         self.service = ecs.FargateService(
             self,
             "Service",
-            cluster=self.cluster,
+            cluster=cluster,
             task_definition=task,
-            desired_count=size.tasks,
+            desired_count=None if scaled else size.tasks,
+            capacity_provider_strategies=_strategy(size),
+            # ECS spreads tasks over the zones as it starts them; this brings back those that a failed zone moved.
+            availability_zone_rebalancing=ecs.AvailabilityZoneRebalancing.ENABLED,
             # A new task works beside the old one before that goes: a double is removed, a gap is not.
             min_healthy_percent=100,
             max_healthy_percent=200,
@@ -130,9 +151,10 @@ class TaskService(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
             security_groups=[self.security_group],
         )
-        self._alarm_on_restarts(name, size.tasks)
+        alarm_on_unhandled_errors(self, log_group, service=name)
+        self._alarm_on_restarts(name, cluster, size.tasks)
 
-    def _alarm_on_restarts(self, name: str, tasks: int) -> None:
+    def _alarm_on_restarts(self, name: str, cluster: ecs.ICluster, tasks: int) -> None:
         """Watch for tasks that end: until another has started there are fewer than there should be."""
         new_alarm(
             self,
@@ -140,7 +162,7 @@ class TaskService(Construct):
             cloudwatch.Metric(
                 namespace="ECS/ContainerInsights",
                 metric_name="RunningTaskCount",
-                dimensions_map={"ClusterName": self.cluster.cluster_name, "ServiceName": self.service.service_name},
+                dimensions_map={"ClusterName": cluster.cluster_name, "ServiceName": self.service.service_name},
                 period=Duration.minutes(1),
                 statistic="Minimum",
             ),
@@ -152,6 +174,25 @@ class TaskService(Construct):
             datapoints=3,
             missing=Missing.BREACHING,
         )
+
+
+def task_metric(service: str, venue: str, name: str, *, statistic: str, minutes: int = 1) -> cloudwatch.Metric:
+    """Give a metric that the tasks write themselves (``ecs_tasks/shared/metrics.py``)."""
+    return cloudwatch.Metric(
+        namespace="Tickwire",
+        metric_name=name,
+        dimensions_map={"service": service, "venue": venue},
+        period=Duration.minutes(minutes),
+        statistic=statistic,
+    )
+
+
+def _strategy(size: TaskSettings) -> list[ecs.CapacityProviderStrategy]:
+    """Give on which capacity tasks start; a provider of weight 0 would take none, not even as the base."""
+    spot = [ecs.CapacityProviderStrategy(capacity_provider="FARGATE_SPOT", weight=size.spot)] if size.spot else []
+    if spot and not size.on_demand:
+        return spot
+    return [ecs.CapacityProviderStrategy(capacity_provider="FARGATE", base=size.on_demand, weight=1), *spot]
 
 
 def stage_task_images(target: Path) -> str:

@@ -6,7 +6,9 @@ knows; :mod:`cdk.settings.stages` has everything else, for every stage.
 
 from cdk.settings.errors import InvalidSettings, UnknownStage
 from cdk.settings.parts import (
+    AccessSettings,
     AlarmSettings,
+    AnalyticsSettings,
     ConsumerSettings,
     DatabaseSettings,
     FeedSettings,
@@ -14,6 +16,7 @@ from cdk.settings.parts import (
     GovernanceSettings,
     IngestorSettings,
     LakeSettings,
+    ModelSettings,
     StateStoreSettings,
     StreamSettings,
     TaskSettings,
@@ -23,7 +26,9 @@ from cdk.settings.stage import StageSettings
 
 __all__ = [
     "SETTINGS_FILE",
+    "AccessSettings",
     "AlarmSettings",
+    "AnalyticsSettings",
     "ConsumerSettings",
     "DatabaseSettings",
     "FeedSettings",
@@ -32,6 +37,7 @@ __all__ = [
     "IngestorSettings",
     "InvalidSettings",
     "LakeSettings",
+    "ModelSettings",
     "StageSettings",
     "StateStoreSettings",
     "StreamSettings",

@@ -1,8 +1,9 @@
 """The parts that the settings of a stage are made of; bounds are AWS' own where no reason is given."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cdk.settings.part import Part
 
@@ -90,6 +91,22 @@ class StateStoreSettings(Part):
     replicas: int = Field(ge=0, le=5)
 
 
+class AnalyticsSettings(Part):
+    """What asks the lake, and what keeps it.
+
+    ``scan_gigabytes`` is the most that one query of Athena may read, ``results_days`` how long its results
+    are kept. ``orphan_days`` is the age from which a file that no snapshot names may be removed: above the
+    14 days for which its announcement can wait in the committer's queue.
+    ``bigquery_identity`` is the number of the identity that a BigQuery connection to AWS shows; with it,
+    that connection may read the lake.
+    """
+
+    scan_gigabytes: int = Field(default=100, ge=1, le=7_000)
+    results_days: int = Field(default=30, ge=1, le=3_650)
+    orphan_days: int = Field(default=16, ge=15, le=365)
+    bigquery_identity: str | None = Field(default=None, pattern=r"^\d{6,30}$")
+
+
 class LakeSettings(Part):
     """The lake's bucket.
 
@@ -120,16 +137,87 @@ class GovernanceSettings(Part):
 
 
 class TaskSettings(Part):
-    """A Fargate service: ``cpu`` of a task in units of 1/1024, its ``memory`` in MiB, how many tasks at once."""
+    """A Fargate service: ``cpu`` of a task in units of 1/1024, its ``memory`` in MiB, how many tasks at once.
+
+    The first ``on_demand`` tasks are on ordinary capacity; of those beyond, ``spot`` are on Fargate Spot,
+    which AWS takes back with two minutes' notice, for each one that is not. With ``on_demand`` 0, all
+    are on Spot; with ``spot`` 0, none.
+    """
 
     cpu: int
     memory: int
     tasks: int = Field(ge=1)
+    on_demand: int = Field(ge=0, le=100_000)
+    spot: int = Field(ge=0, le=1_000)
 
 
 class IngestorSettings(TaskSettings):
-    """The ingestor. Each feed is held by ``holders`` tasks at once, and a task holds ``max_groups`` at most."""
+    """The ingestors, a service for each venue, of ``tasks`` to ``max_tasks`` tasks.
+
+    A feed's symbols are cut into groups of at most ``symbols_a_group``, each a connection. A group is
+    held by ``holders`` tasks at once, and a task holds ``max_groups`` at most.
+    """
 
     flush_milliseconds: int = Field(ge=1)
     holders: int
+    max_tasks: int = Field(ge=1)
+    symbols_a_group: int = Field(ge=1, le=1_024)
     max_groups: int = Field(ge=1)
+
+
+class AccessSettings(Part):
+    """How clients get in.
+
+    ``domain`` is a host name of ours for the page and both APIs, in the public hosted zone ``zone_id`` of
+    Route 53; without it they have CloudFront's. ``login_prefix`` begins the address of the login pages, where no other
+    account has taken it; without it, it is made of the stage and the account.
+    ``threat_protection`` has Cognito refuse stolen passwords and odd logins, for a price a user. ``rate_limit`` is how
+    many requests one address may send in five minutes.
+    """
+
+    domain: str | None = Field(default=None, pattern=r"^([a-z0-9-]+\.)+[a-z]{2,}$")
+    zone_id: str | None = Field(default=None, pattern=r"^Z[A-Z0-9]+$")
+    login_prefix: str | None = Field(default=None, pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+    threat_protection: bool = False
+    rate_limit: int = Field(default=2_000, ge=10, le=2_000_000_000)
+
+
+class ModelSettings(Part):
+    """The model: where it is served and trained, from how much, and how carefully it is replaced.
+
+    ``instance_type`` serves each of the two variants, from ``instances`` up to ``max_instances`` of them;
+    whether they are Graviton follows from its name. A run learns from ``train_days`` of bars and is judged on
+    the ``holdout_days`` after them. ``capture_percent`` of the requests and answers are kept. A challenger
+    stays ``bake_minutes`` at each share of the traffic, and has to answer ``min_invocations`` there. ``hour``
+    is when a run begins, UTC.
+    """
+
+    instance_type: str = Field(pattern=r"^ml\.[a-z]+\d[a-z-]*\.\w+$")
+    instances: int = Field(ge=1)
+    max_instances: int = Field(ge=1)
+    training_instance_type: str = Field(pattern=r"^ml\.[a-z]+\d[a-z-]*\.\w+$")
+    train_days: int = Field(ge=30, le=730)
+    holdout_days: int = Field(ge=5, le=90)
+    capture_percent: int = Field(ge=1, le=100)
+    # An alarm needs three minutes to be raised.
+    bake_minutes: int = Field(ge=5, le=180)
+    min_invocations: int = Field(ge=0)
+    hour: int = Field(ge=0, le=23)
+
+    @model_validator(mode="after")
+    def _refuse_what_sagemaker_refuses(self) -> Self:
+        for instance_type in (self.instance_type, self.training_instance_type):
+            if re.match(r"ml\.[a-z]+\d[a-z]*d", instance_type):
+                raise ValueError(
+                    f"{instance_type} has a local disk, which takes no key of ours: write one without the d"
+                )
+        if self.max_instances < self.instances:
+            raise ValueError("max_instances must be at least instances")
+        if self.instance_type.startswith("ml.t2.") and self.max_instances > self.instances:
+            raise ValueError("SageMaker does not scale t2: write max_instances = instances, or another instance_type")
+        return self
+
+    @property
+    def on_graviton(self) -> bool:
+        """Whether the instances that serve are ARM; SageMaker trains on x86 alone."""
+        return re.match(r"ml\.[a-z]+\d+g", self.instance_type) is not None

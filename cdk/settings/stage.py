@@ -12,7 +12,9 @@ from pydantic_settings import (
 )
 
 from cdk.settings.parts import (
+    AccessSettings,
     AlarmSettings,
+    AnalyticsSettings,
     ConsumerSettings,
     DatabaseSettings,
     FeedSettings,
@@ -20,12 +22,13 @@ from cdk.settings.parts import (
     GovernanceSettings,
     IngestorSettings,
     LakeSettings,
+    ModelSettings,
     StateStoreSettings,
     StreamSettings,
     TaskSettings,
 )
 from cdk.settings.stages import LOCAL, STAGES
-from tickwire.venues.registry import FEEDS
+from tickwire.venues.registry import FEEDS, new_feed
 
 # Binance.com answers HTTP 451 to clients in the United States, and so to every region there.
 _REFUSED_BY_BINANCE = "us-"
@@ -51,6 +54,11 @@ class StageSettings(BaseSettings):
     ``zones`` names the availability zones, where the region's first ``availability_zones`` will not do:
     which of them have MemoryDB differs from account to account.
     ``max_age_seconds`` is how far a trade's exchange time may lie behind its receive time.
+    ``metrics_seconds`` is how often the tasks tell CloudWatch of themselves, and ``trace_every`` of how many
+    records of trades X-Ray follows one (0: none).
+    ``alarm_missing_minutes`` is how long a trade id may be missing before somebody is told.
+    ``endpoint_zones`` is in how many zones the AWS APIs have an endpoint of the network's own, each of
+    which costs by the hour: with fewer than there are zones, all depend on those.
     ``address`` names the egress address whose limits at the exchanges all tasks share.
     ``protected`` keeps the stateful stacks and their data when somebody deletes the application.
 
@@ -66,6 +74,7 @@ class StageSettings(BaseSettings):
     region: str = Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     account: str | None = Field(default=None, pattern=r"^\d{12}$")
     alarms: AlarmSettings
+    access: AccessSettings
     partitions: int = Field(ge=1)
     stream: StreamSettings
     max_record_age_seconds: int = Field(ge=60, le=604_800)
@@ -77,6 +86,7 @@ class StageSettings(BaseSettings):
     governance: GovernanceSettings
     ingestor: IngestorSettings
     backfiller: TaskSettings
+    model: ModelSettings
     protected: bool
     log_retention_days: int
     availability_zones: int = Field(ge=2)
@@ -85,8 +95,13 @@ class StageSettings(BaseSettings):
     commit_visibility_seconds: int
     dead_letter_window_seconds: int = Field(ge=0, le=300)
     alarm_iterator_age_seconds: int
+    alarm_missing_minutes: int = Field(ge=1)
+    metrics_seconds: int = Field(ge=0, le=60)
+    trace_every: int = Field(ge=0)
+    endpoint_zones: int = Field(ge=1)
     address: str = "shared"
     zones: tuple[str, ...] = ()
+    analytics: AnalyticsSettings = AnalyticsSettings()
     consumers: dict[str, ConsumerSettings]
     functions: dict[str, FunctionSettings]
 
@@ -125,6 +140,10 @@ class StageSettings(BaseSettings):
                 "more shards than partitions would leave shards empty: write stream.shards smaller",
             ),
             (
+                all(reserved is None or reserved >= self.stream.shards for reserved in self._reserved()),
+                "a function that reads a stream runs once a shard: write its `reserved` at least stream.shards",
+            ),
+            (
                 self.database.min_capacity <= self.database.max_capacity,
                 "database.max_capacity must be at least database.min_capacity",
             ),
@@ -148,8 +167,19 @@ class StageSettings(BaseSettings):
                 "each feed is held by 1 or 2 tasks, and by no more than there are: write ingestor.tasks larger",
             ),
             (
-                self.ingestor.tasks * self.ingestor.max_groups >= self.ingestor.holders * len(self.feeds),
-                "ingestor.max_groups would leave feeds that no task may hold",
+                all(
+                    self.ingestor.tasks * self.ingestor.max_groups >= self.ingestor.holders * len(groups)
+                    for groups in self.groups().values()
+                ),
+                "ingestor.max_groups would leave feeds that no task may hold: write it or symbols_a_group larger",
+            ),
+            (
+                self.ingestor.max_tasks >= self.ingestor.tasks,
+                "ingestor.max_tasks must be at least ingestor.tasks",
+            ),
+            (
+                self.stage == LOCAL or self.metrics_seconds > 0,
+                "the alarms of the tasks live on their metrics: write metrics_seconds = 60",
             ),
             (self.backfiller.tasks <= 2, "there are 1 or 2 backfiller tasks: the second only stands by"),
             (
@@ -159,6 +189,14 @@ class StageSettings(BaseSettings):
             (
                 (len(self.zones) or self.availability_zones) >= 2 and len(set(self.zones)) == len(self.zones),
                 "the database needs at least two zones, each named once",
+            ),
+            (
+                (self.access.domain is None) == (self.access.zone_id is None),
+                "a domain needs its hosted zone: write access.domain and access.zone_id, or neither",
+            ),
+            (
+                not any(word in (self.access.login_prefix or "") for word in ("aws", "amazon", "cognito")),
+                "Cognito refuses access.login_prefix with aws, amazon or cognito in it: write another",
             ),
             (
                 all(zone.startswith(self.region) for zone in self.zones),
@@ -179,6 +217,23 @@ class StageSettings(BaseSettings):
             If the changed settings are refused.
         """
         return type(self)(**{**self.model_dump(), **changes})
+
+    def groups(self) -> dict[str, tuple[FeedSettings, ...]]:
+        """Give the groups of symbols by venue: a feed of it and at most ``ingestor.symbols_a_group`` of its symbols."""
+        size = self.ingestor.symbols_a_group
+        groups: dict[str, tuple[FeedSettings, ...]] = {}
+        for feed in self.feeds:
+            if feed.feed in FEEDS:
+                parts = (feed.symbols[start : start + size] for start in range(0, len(feed.symbols), size))
+                venue = new_feed(feed.feed).venue
+                groups[venue] = (
+                    *groups.get(venue, ()),
+                    *(FeedSettings(feed=feed.feed, symbols=part) for part in parts),
+                )
+        return groups
+
+    def _reserved(self) -> list[int | None]:
+        return [self.functions[name].reserved for name in self.consumers]
 
     def max_record_age(self, consumer: str) -> int:
         """Give the age, in seconds, at which a consumer gives a record up."""

@@ -24,12 +24,25 @@ _FUNCTIONS = {
     "signals": {"memory": 1769, "timeout_seconds": 60},
     "lake_writer": {"memory": 1769, "timeout_seconds": 120},
     "lake_committer": {"memory": 1024, "timeout_seconds": 60},
+    # Four million trades are read and sorted at once, which takes 1.5 GB; 15 minutes are Lambda's most.
+    "lake_maintenance": {"memory": 3008, "timeout_seconds": 900},
     "store_writer": {"memory": 1024, "timeout_seconds": 60},
     "dead_letters": {"memory": 512, "timeout_seconds": 60},
     "broadcaster": {"memory": 1024, "timeout_seconds": 60},
     "websocket": {"memory": 512, "timeout_seconds": 29},
+    # API Gateway waits ten seconds for an authorizer and thirty for an answer.
+    "authorizer": {"memory": 512, "timeout_seconds": 9},
+    "rest_api": {"memory": 1024, "timeout_seconds": 20},
     "migrations": {"memory": 512, "timeout_seconds": 300},
+    # A dataset of a year is read whole, and an endpoint takes minutes to be made.
+    "model_rollout": {"memory": 1769, "timeout_seconds": 120},
+    "model_seed": {"memory": 512, "timeout_seconds": 900},
+    # Below the minute after which it comes again.
+    "canary": {"memory": 256, "timeout_seconds": 50},
 }
+
+# Twice the shards: while a shard is split, those that it becomes are read beside it.
+_RESERVED = {name: {**_FUNCTIONS[name], "reserved": 16} for name in _CONSUMERS}
 
 _FEEDS = (
     {"feed": "binance", "symbols": ("BTC-USDT", "ETH-USDT", "SOL-USDT")},
@@ -50,13 +63,33 @@ _DEV: Mapping[str, Any] = {
         "cpu": 1024,
         "memory": 2048,
         "tasks": 1,
+        # One holder that AWS takes back hands its groups over before it goes.
+        "on_demand": 0,
+        "spot": 1,
         "flush_milliseconds": 20,
         "holders": 1,
+        "max_tasks": 1,
+        "symbols_a_group": 50,
         "max_groups": 16,
     },
     # An hour of the busiest symbol takes 300 MB while its bars are recomputed, the libraries as much.
-    "backfiller": {"cpu": 512, "memory": 2048, "tasks": 1},
+    "backfiller": {"cpu": 512, "memory": 2048, "tasks": 1, "on_demand": 0, "spot": 1},
+    # A serverless endpoint would be cheaper, and knows no second variant, no capture of data and no network.
+    "model": {
+        "instance_type": "ml.c7g.large",
+        "instances": 1,
+        "max_instances": 1,
+        "training_instance_type": "ml.m5.large",
+        "train_days": 90,
+        "holdout_days": 20,
+        "capture_percent": 100,
+        "bake_minutes": 10,
+        # Nobody may be asking the endpoint of a stage that is for trying things out.
+        "min_invocations": 0,
+        "hour": 2,
+    },
     "protected": False,
+    "access": {"threat_protection": False},
     "log_retention_days": 14,
     "availability_zones": 2,
     "bundle_dependencies": True,
@@ -64,6 +97,10 @@ _DEV: Mapping[str, Any] = {
     "commit_visibility_seconds": 90,
     "dead_letter_window_seconds": 1,
     "alarm_iterator_age_seconds": 60,
+    "alarm_missing_minutes": 30,
+    "metrics_seconds": 60,
+    "trace_every": 1000,
+    "endpoint_zones": 1,
     "consumers": _CONSUMERS,
     "functions": _FUNCTIONS,
 }
@@ -72,6 +109,7 @@ _PROD: Mapping[str, Any] = {
     **_DEV,
     "partitions": 64,
     "stream": {"shards": 8, "retention_hours": 168, "shard_metrics": True},
+    "functions": {**_FUNCTIONS, **_RESERVED},
     "database": {"min_capacity": 2, "max_capacity": 32, "readers": 1, "backup_days": 35, "proxy": True},
     "state": {"node_type": "db.r7g.large", "replicas": 1},
     "governance": {"audit_days": 365, "audit_lock": "governance"},
@@ -80,15 +118,37 @@ _PROD: Mapping[str, Any] = {
         "cpu": 2048,
         "memory": 4096,
         "tasks": 2,
+        # Both holders of a group on capacity that stays; what load brings may go again.
+        "on_demand": 2,
+        "spot": 3,
         "flush_milliseconds": 10,
         "holders": 2,
+        "max_tasks": 6,
+        # A symbol a connection: what one task cannot carry, another can take over.
+        "symbols_a_group": 1,
         "max_groups": 16,
     },
-    "backfiller": {"cpu": 1024, "memory": 4096, "tasks": 2},
+    "backfiller": {"cpu": 1024, "memory": 4096, "tasks": 2, "on_demand": 1, "spot": 1},
+    "model": {
+        "instance_type": "ml.c7g.large",
+        "instances": 2,
+        "max_instances": 4,
+        "training_instance_type": "ml.m5.xlarge",
+        "train_days": 365,
+        "holdout_days": 30,
+        "capture_percent": 100,
+        "bake_minutes": 30,
+        "min_invocations": 20,
+        "hour": 2,
+    },
     "protected": True,
+    "access": {"threat_protection": True},
     "log_retention_days": 90,
     "availability_zones": 3,
     "alarm_iterator_age_seconds": 10,
+    "alarm_missing_minutes": 15,
+    "trace_every": 10_000,
+    "endpoint_zones": 3,
 }
 
 # The laptop: the same stacks with short waits, and code that runs in the project's own environment.
@@ -105,6 +165,8 @@ _LOCAL: Mapping[str, Any] = {
         "broadcaster": {"batch_size": 200, "window_seconds": 0, "fan_out": True},
     },
     "bundle_dependencies": False,
+    "metrics_seconds": 0,
+    "trace_every": 0,
     "functions": {
         **_FUNCTIONS,
         "lake_committer": {"memory": 1024, "timeout_seconds": 30},

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from aws_cdk import ArnFormat, CfnOutput, RemovalPolicy, Stack
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
+from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from constructs import Construct
 
 from cdk.constructs.alarm_topics import AlarmTopics
+from cdk.constructs.log_key import LogKey
 from cdk.constructs.permission_boundary import PermissionBoundary
 from cdk.settings import StageSettings
 
@@ -17,7 +16,8 @@ class FoundationStack(Stack):
 
     def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, **stack: Any) -> None:
         super().__init__(scope, id_, **stack)
-        self.log_key = self._new_log_key(RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY)
+        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        self.log_key = LogKey(self, "LogKey", removal_policy=removal)
         topics = AlarmTopics(self, "AlarmTopics", settings=settings)
         self.alarm_topic = topics.alarms
         self.page_topic = topics.pages
@@ -25,20 +25,3 @@ class FoundationStack(Stack):
 
         CfnOutput(self, "AlarmTopicArn", value=topics.alarms.topic_arn)
         CfnOutput(self, "PageTopicArn", value=topics.pages.topic_arn)
-
-    def _new_log_key(self, removal: RemovalPolicy) -> kms.Key:
-        key = kms.Key(self, "LogKey", description="Tickwire logs", enable_key_rotation=True, removal_policy=removal)
-        log_groups = self.format_arn(
-            service="logs", resource="log-group", resource_name="*", arn_format=ArnFormat.COLON_RESOURCE_NAME
-        )
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="LogGroupsOfThisAccount",
-                principals=[iam.ServicePrincipal(f"logs.{self.region}.amazonaws.com")],
-                actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
-                # In a key's policy "*" means this key; the condition narrows it to this account's groups.
-                resources=["*"],
-                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
-            )
-        )
-        return key

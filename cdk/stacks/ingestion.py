@@ -3,6 +3,7 @@
 from typing import Any
 
 from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from cdk.constructs.backfiller_service import BackfillerService
@@ -15,7 +16,7 @@ from cdk.stacks.streams import StreamsStack
 
 
 class IngestionStack(Stack):
-    """Stateless: the Fargate services, in one cluster."""
+    """Stateless: the Fargate services in one cluster, an ingestor for each venue."""
 
     def __init__(
         self,
@@ -31,16 +32,26 @@ class IngestionStack(Stack):
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, **stack)
+        cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            vpc=network.vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,
+            enable_fargate_capacity_providers=True,
+        )
         shared: dict[str, Any] = {
             "settings": settings,
-            "vpc": network.vpc,
+            "network": network,
+            "cluster": cluster,
             "image_folder": image_folder,
             "streams": streams,
             "data": data,
             "log_key": foundation.log_key,
         }
-        ingestor = IngestorService(self, "Ingestor", **shared)
-        backfiller = BackfillerService(self, "Backfiller", cluster=ingestor.cluster, **shared)
-        CfnOutput(self, "IngestorCluster", value=ingestor.cluster.cluster_name)
-        CfnOutput(self, "IngestorService", value=ingestor.service.service_name)
+        for venue, groups in settings.groups().items():
+            name = "".join(part.capitalize() for part in venue.split("-"))
+            ingestor = IngestorService(self, f"Ingestor{name}", venue=venue, groups=groups, **shared)
+            CfnOutput(self, f"Ingestor{name}Service", value=ingestor.service.service_name)
+        backfiller = BackfillerService(self, "Backfiller", **shared)
+        CfnOutput(self, "TasksCluster", value=cluster.cluster_name)
         CfnOutput(self, "BackfillerService", value=backfiller.service.service_name)

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.event_stream import EventStream
+from cdk.constructs.failed_calls import FailedCalls
 from cdk.constructs.private_bucket import PrivateBucket
 from cdk.constructs.work_queue import WorkQueue
 from cdk.settings import StageSettings
@@ -50,6 +51,14 @@ class StreamsStack(Stack):
             visibility=Duration.seconds(settings.commit_visibility_seconds),
             removal_policy=removal,
             fifo=True,
+        ).queue
+        self.failed_maintenance = FailedCalls(
+            self,
+            "FailedMaintenance",
+            key=self.key,
+            removal_policy=removal,
+            runbook="lake-maintenance-failed",
+            says="A night's compaction of the lake, or the removal of its orphans, has failed three times",
         ).queue
         self.failures = PrivateBucket(
             self, "Failures", key=self.key, removal_policy=removal, expire_after=Duration.days(365)

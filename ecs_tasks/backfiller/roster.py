@@ -6,6 +6,7 @@ from typing import Any
 
 from ecs_tasks.backfiller.lane import Lane
 from ecs_tasks.backfiller.market import Market
+from ecs_tasks.backfiller.metrics import Missing
 from ecs_tasks.backfiller.outlet import Outlet
 from ecs_tasks.backfiller.pause import Pause
 from ecs_tasks.backfiller.settings import BackfillerSettings
@@ -27,7 +28,8 @@ class Roster:
         self._pause = pause
         self._markets: dict[tuple[str, str], Market] = {}
         self._lanes: dict[str, Lane] = {}
-        self._unserved: dict[tuple[str, str], int] = {}
+        self._unserved: dict[tuple[str, str], tuple[int, float]] = {}
+        """Ids missing where no history can be asked, and since when some are (monotonic s)."""
         self._unreadable: dict[int, str] = {}
 
     def take(self, sight: Sight) -> list[Lane]:
@@ -37,7 +39,8 @@ class Roster:
         self._unreadable = dict(sight.unreadable)
         for (venue, symbol), seen in sight.symbols.items():
             if venue not in self.venues:
-                self._unserved[venue, symbol] = seen.missing.count
+                ids, since = self._unserved.get((venue, symbol), (0, now))
+                self._unserved[venue, symbol] = seen.missing.count, since if ids else now
                 continue
             market = self._markets.get((venue, symbol))
             if market is None:
@@ -50,6 +53,16 @@ class Roster:
     def missing(self) -> int:
         """Give how many ids are missing that can be asked for here."""
         return sum(market.missing.count for market in self._markets.values())
+
+    def missing_by_venue(self) -> dict[str, Missing]:
+        """Give what is missing, also where nobody here can ask for it."""
+        now = time.monotonic()
+        venues: dict[str, Missing] = {name: Missing() for name in self.venues}
+        for (venue, _), market in self._markets.items():
+            venues[venue].add(market.missing.count, market.oldest_seconds(now))
+        for (venue, _), (ids, since) in self._unserved.items():
+            venues.setdefault(venue, Missing()).add(ids, now - since if ids else 0.0)
+        return venues
 
     def as_json(self) -> dict[str, Any]:
         """Give the counts by venue and symbol."""
@@ -70,7 +83,7 @@ class Roster:
         found = [f"partition {partition}: {reason}" for partition, reason in sorted(self._unreadable.items())]
         found += [
             f"{venue} {symbol}: {ids} ids missing, and {venue} has no history here"
-            for (venue, symbol), ids in self._unserved.items()
+            for (venue, symbol), (ids, _) in self._unserved.items()
             if ids
         ]
         for name, one in self.venues.items():

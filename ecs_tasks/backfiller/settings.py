@@ -85,6 +85,8 @@ class BackfillerSettings(BaseSettings):
     health_port: Annotated[int, Field(ge=0, le=65535)] = 8081
     drain_seconds: Annotated[float, Field(gt=0)] = 20.0
     """How long SIGTERM waits for what was fetched to be accepted; ECS kills the task after 30 s."""
+    metrics_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """How often metrics are written to standard output for CloudWatch; 0: never."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
     @property

@@ -13,6 +13,7 @@ import valkey
 from ecs_tasks.backfiller.budgets import NewBudget, own_budget
 from ecs_tasks.backfiller.fetch import Fetcher
 from ecs_tasks.backfiller.logs import log
+from ecs_tasks.backfiller.metrics import SERVICE, BackfillerMetrics, Standing
 from ecs_tasks.backfiller.outlet import Outlet
 from ecs_tasks.backfiller.pause import Pause
 from ecs_tasks.backfiller.roster import Roster
@@ -25,6 +26,7 @@ from ecs_tasks.ingestor.health import HealthServer
 from ecs_tasks.ingestor.notices import NoticeBoard
 from ecs_tasks.ingestor.publisher import Put
 from ecs_tasks.shared.leases import Leases
+from ecs_tasks.shared.metrics import LoopWatch, MetricsReport, VenueMetrics
 from tickwire.venues.history import new_history
 
 NOTICE = "backfill"
@@ -80,6 +82,9 @@ class BackfillerTask:
         self._running: set[asyncio.Task[None]] = set()
         self._blind = ""
         self._looked = time.monotonic()
+        self._loop_watch = LoopWatch()
+        self._metrics = BackfillerMetrics()
+        self._report = MetricsReport(service=SERVICE, seconds=settings.metrics_seconds, look=self._metrics_now)
         self.scans = 0
         self.port = 0
         """Where ``/health`` and ``/stats`` listen, once the task runs."""
@@ -109,12 +114,17 @@ class BackfillerTask:
                         group.create_task(self._send_notices()),
                         *(group.create_task(venue.tenure.run()) for venue in self._roster.venues.values()),
                     ]
+                    if self.settings.metrics_seconds:
+                        background.append(group.create_task(self._loop_watch.run()))
+                        background.append(group.create_task(self._report.run()))
                     if self._companion is not None:
                         background.append(group.create_task(self._companion.run()))
                     await self._pause.until_stopped()
                     drained = await self._drain()
                     for task in [*background, *self._running]:
                         task.cancel()
+                    if self.settings.metrics_seconds:
+                        self._report.report()
         finally:
             await server.stop()
         return drained
@@ -141,6 +151,17 @@ class BackfillerTask:
             degraded.append(f"a call to Kinesis or SQS waits to be accepted for {stalled:.0f} s")
         status = "unhealthy" if unhealthy else "degraded" if degraded else "ok"
         return (503 if unhealthy else 200), {"status": status, "reasons": unhealthy + degraded}
+
+    def _metrics_now(self) -> VenueMetrics:
+        seen = self.scans > 0 and not self._blind
+        return self._metrics.look(
+            Standing(
+                stats={name: venue.stats for name, venue in self._roster.venues.items()},
+                missing=self._roster.missing_by_venue() if seen else None,
+                stalled_seconds=self._outlet.stalled_seconds(),
+                loop=tuple(self._loop_watch.take()),
+            )
+        )
 
     def _open_venues(self, fetcher: Fetcher) -> None:
         for entry in self.settings.histories:

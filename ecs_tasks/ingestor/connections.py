@@ -40,20 +40,23 @@ class Connections:
     def __getitem__(self, index: int) -> Connection:
         return tuple(self._running)[index]
 
-    def check(self, entries: Iterable[FeedSettings]) -> None:
+    def check(self, entries: Iterable[FeedSettings]) -> dict[str, str]:
         """See that the venues could have these symbols, so that a wrong one stops the task now, and not later.
 
-        Loads what the feeds need to read frames, too.
+        Gives the venue of each feed. Loads what the feeds need to read frames, too.
 
         Raises
         ------
         UnknownSymbol, ValueError
         """
+        venues = {}
         for entry in entries:
             feed = self._new_feed(entry.feed)
+            venues[entry.feed] = feed.venue
             feed.connect_path(entry.symbols)
             # Before any socket is open, not when its first frames come.
             feed.prepare()
+        return venues
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Run the connections, those that are open and those that will be, as tasks of a group."""

@@ -11,9 +11,9 @@ from ecs_tasks.ingestor.settings import IngestorSettings
 from ecs_tasks.shared.budget import SharedBudget
 from ecs_tasks.shared.leases import Leases
 from ecs_tasks.shared.members import Members
+from ecs_tasks.shared.zone import name_in_zone, own_zone
 from tickwire.venues.feed import Feed
 
-FLEET = "ingestor"
 ATTEMPT_PATIENCE_SECONDS = 2.0
 """How long an attempt waits for the shared count before it takes one of its own."""
 
@@ -38,7 +38,7 @@ def new_coordination(settings: IngestorSettings, client: Any) -> Coordination | 
     if table is None:
         return None
     # New with each process: what a killed one held is taken over when its time is over, by whoever comes first.
-    holder = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+    holder = name_in_zone(own_zone(), f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}")
 
     def budget(feed: Feed) -> SharedBudget:
         return SharedBudget(
@@ -52,6 +52,6 @@ def new_coordination(settings: IngestorSettings, client: Any) -> Coordination | 
     seconds = settings.lease_seconds
     return Coordination(
         Leases(client, table=table, holder=holder, seconds=seconds),
-        Members(client, table=table, fleet=FLEET, member=holder, seconds=seconds),
+        Members(client, table=table, fleet=settings.fleet, member=holder, seconds=seconds),
         Attempts(budget),
     )

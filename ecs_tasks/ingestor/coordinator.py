@@ -3,6 +3,10 @@
 Two tasks that read one group for a while do no harm, as the validator removes the twins; a group
 that nobody reads is a gap. So a task reads on until another one that has its lease says that it
 reads, and never stops because DynamoDB is down.
+
+The two holders of a group should not fall with one availability zone. So a task leaves a group whose
+other holder is in its own zone to those elsewhere, as long as one of them takes it within the time of
+a lease, and offers one that it shares within its zone.
 """
 
 import asyncio
@@ -18,6 +22,7 @@ from ecs_tasks.ingestor.lease_calls import LeaseCalls
 from ecs_tasks.ingestor.logs import log
 from ecs_tasks.ingestor.settings import FeedSettings
 from ecs_tasks.shared.table import CoordinationUnavailable, NoCoordinationTable
+from ecs_tasks.shared.zone import zone_of
 
 ROUNDS = 3
 """Rounds in the time of a lease: each renews all leases."""
@@ -56,6 +61,7 @@ class Coordinator:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._calls = calls
+        self._zone = zone_of(calls.holder)
         self._entries = {entry.name: entry for entry in entries}
         self._holders = holders
         self._limit = len(self._entries) if max_groups is None else max_groups
@@ -200,7 +206,8 @@ class Coordinator:
             mine = len(self.groups)
             if mine >= self._limit or self._stopping:
                 return
-            if mine >= share and not await self._is_orphaned(name):
+            left = mine >= share or await self._has_twin_here(name)
+            if left and not await self._is_orphaned(name):
                 continue
             lease = await self._calls.acquire(name)
             if lease is not None:
@@ -208,6 +215,17 @@ class Coordinator:
                 entry = self._entries[name]
                 self._held[name] = Held(entry, self._open(entry), lease, self._clock())
                 log(logging.INFO, "holding a group", group=name, slot=lease.slot, token=lease.token)
+
+    async def _has_twin_here(self, name: str, *, below: int | None = None) -> bool:
+        """Say whether another task in this one's zone holds a group (in a slot ``below``), and any lives elsewhere."""
+        if (
+            self._holders == 1
+            or not self._zone
+            or not any(zone_of(task) not in ("", self._zone) for task in self._tasks)
+        ):
+            return False
+        twins = await self._calls.twins(name)
+        return any(zone_of(twin) == self._zone for slot, twin in twins.items() if below is None or slot < below)
 
     async def _is_orphaned(self, name: str) -> bool:
         """Say whether a slot of a group was free for the time of a lease, as if nobody could take it."""
@@ -218,13 +236,16 @@ class Coordinator:
         return now - self._vacant_since.setdefault(name, now) >= self._calls.seconds
 
     async def _offer(self) -> None:
-        """Offer what this task cannot connect to while others might, and one group if it holds more than its share."""
+        """Offer what this task cannot connect to while others might, and one group that others should rather hold."""
         await self._offer_unread()
         self._rest = max(self._rest - 1, 0)
         mine = list(self._held.values())
-        if self._rest or len(mine) <= self._share() or any(held.leaving or held.offered for held in mine):
+        if self._rest or not mine or any(held.leaving or held.offered for held in mine):
             return
         held = random.choice(mine)  # noqa: S311 - whichever
+        # Of two in one zone, the one with the higher slot goes.
+        if len(mine) <= self._share() and not await self._has_twin_here(held.entry.name, below=held.lease.slot):
+            return
         held.offered, self._rest = OFFERED_ROUNDS, 2 * OFFERED_ROUNDS
         await self._calls.offer(held.lease)
 

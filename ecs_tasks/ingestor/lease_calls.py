@@ -69,6 +69,11 @@ class LeaseCalls:
         """Say whether another task that holds the group has said that it reads it."""
         return any(one is not None and one.holder != self.holder and one.ready for one in await self._occupants(group))
 
+    async def twins(self, group: str) -> dict[int, str]:
+        """Give the other holders of a group by their slots."""
+        found = await self._occupants(group)
+        return {slot: one.holder for slot, one in enumerate(found) if one is not None and one.holder != self.holder}
+
     async def _occupants(self, group: str) -> list[Occupant | None]:
         calls = [self._call(partial(self._leases.look, group, slot)) for slot in range(self._holders)]
         return await asyncio.gather(*calls)

@@ -17,6 +17,7 @@ from ecs_tasks.ingestor.batcher import Batcher
 from ecs_tasks.ingestor.logs import log
 from ecs_tasks.ingestor.payloads import encode_within
 from ecs_tasks.ingestor.stats import PublishStats
+from ecs_tasks.ingestor.traces import RecordTraces
 from ecs_tasks.shared.backoff import Backoff
 from tickwire.envelope import MAX_RECORD_BYTES, encode
 from tickwire.records import Record
@@ -59,7 +60,7 @@ class Publisher:
     """Takes records from the batcher, sends them and retries what was not accepted.
 
     ``accepted`` is called after each call that moved something, so that the host can let the
-    sockets be read again.
+    sockets be read again. ``traces`` says which records are traced; None: none is.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Publisher:
         partitions: int,
         stats: PublishStats,
         accepted: Callable[[], None] = lambda: None,
+        traces: RecordTraces | None = None,
         flush_seconds: float = 0.02,
         flush_rows: int = 4096,
         concurrency: int = 8,
@@ -80,6 +82,7 @@ class Publisher:
         self._batcher = batcher
         self._stats = stats
         self._accepted = accepted
+        self._traces = traces
         self._flush_seconds = flush_seconds
         self._flush_rows = flush_rows
         self._concurrency = concurrency
@@ -177,6 +180,8 @@ class Publisher:
         record = self._batcher.take(partition, now=now, created=time.time_ns(), final=final)
         if record is None:
             return
+        if self._traces is not None:
+            record = self._traces.sample(record)
         ready = time.monotonic()
         for data, part in encode_within(record, self._max_record_bytes, encode):
             lane.outbox.append(Payload(partition, data, part, ready))
@@ -198,7 +203,10 @@ class Publisher:
                 lane.backoff.reset()
                 lane.retry_at = 0.0
                 self.unaccepted_trades -= len(payload.record.trades)
-                self._stats.accepted(payload.record, len(payload.data), seconds=now - payload.ready, now=time.time_ns())
+                accepted = time.time_ns()
+                self._stats.accepted(payload.record, len(payload.data), seconds=now - payload.ready, now=accepted)
+                if self._traces is not None:
+                    self._traces.accepted(payload.record, put=(payload.record.header.created, accepted))
             else:
                 failures[code] = failures.get(code, 0) + 1
                 lane.retry_at = now + lane.backoff.next_seconds()

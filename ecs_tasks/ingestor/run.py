@@ -11,6 +11,7 @@ from ecs_tasks.ingestor.coordination import new_coordination
 from ecs_tasks.ingestor.lease_calls import THREADS
 from ecs_tasks.ingestor.settings import IngestorSettings
 from ecs_tasks.ingestor.task import IngestorTask
+from ecs_tasks.ingestor.traces import RecordTraces, xray_segments
 
 
 async def run_task(settings: IngestorSettings) -> int:
@@ -41,13 +42,26 @@ async def run_task(settings: IngestorSettings) -> int:
     )
     # Answers within milliseconds or not at all, and leases run out meanwhile.
     dynamodb = client("dynamodb", connections=2 * THREADS, connect_timeout=1, read_timeout=2)
-    task = IngestorTask(settings, put=put, send=send, coordination=new_coordination(settings, dynamodb))
+    task = IngestorTask(
+        settings,
+        put=put,
+        send=send,
+        coordination=new_coordination(settings, dynamodb),
+        traces=_new_traces(settings),
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, task.stop)
     drained = await task.run(listening=lambda port: _say({"event": "listening", "port": port}))
     _say({"event": "stopped", "stats": task.stats_json()})
     return 0 if drained else 1
+
+
+def _new_traces(settings: IngestorSettings) -> RecordTraces | None:
+    if not settings.trace_every:
+        return None
+    xray = client("xray", connections=1, connect_timeout=1, read_timeout=2)
+    return RecordTraces(every=settings.trace_every, send=xray_segments(xray))
 
 
 def _say(event: dict[str, Any]) -> None:

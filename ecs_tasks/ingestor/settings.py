@@ -103,10 +103,16 @@ class IngestorSettings(BaseSettings):
     """How many tasks hold each group at once; the second one's trades are removed as duplicates."""
     max_groups: Annotated[int, Field(ge=1)] | None = None
     """Groups that this task holds at most."""
+    fleet: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "ingestor"
+    """Names the tasks that share these feeds: they alone count in one another's fair share."""
     address: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,100}$")] = "shared"
     """Names the egress address, behind which all tasks share the venues' limits."""
     lease_seconds: Annotated[float, Field(ge=1, le=300)] = 15.0
     """A group whose holder is silent for so long may be taken by another task."""
+    metrics_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """How often metrics are written to standard output for CloudWatch; 0: never."""
+    trace_every: Annotated[int, Field(ge=0)] = 0
+    """One record of trades in so many is followed through the stages by X-Ray; 0: none."""
     log_level: Annotated[str, Field(pattern="^(DEBUG|INFO|WARNING|ERROR)$")] = "INFO"
 
     @model_validator(mode="after")

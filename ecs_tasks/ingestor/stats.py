@@ -29,6 +29,18 @@ class Histogram:
         buckets = np.searchsorted(self._EDGES, np.atleast_1d(np.asarray(seconds, np.float64)))
         self._counts += np.bincount(buckets, minlength=len(self._counts))
 
+    def copy(self) -> "Histogram":
+        """Give the counts as they are now."""
+        copied = Histogram()
+        copied._counts = self._counts.copy()
+        return copied
+
+    def since(self, earlier: "Histogram") -> "Histogram":
+        """Give what was counted since ``earlier``, a copy of this one."""
+        newer = Histogram()
+        newer._counts = self._counts - earlier._counts
+        return newer
+
     def percentile(self, percent: float) -> float | None:
         """Give the upper edge of the bucket that holds the percentile, in seconds, or None if empty."""
         total = int(self._counts.sum())

@@ -17,10 +17,12 @@ from ecs_tasks.ingestor.health import HealthServer
 from ecs_tasks.ingestor.lease_calls import LeaseCalls
 from ecs_tasks.ingestor.logs import log
 from ecs_tasks.ingestor.notices import NoticeBoard
+from ecs_tasks.ingestor.observation import Observation
 from ecs_tasks.ingestor.publisher import Publisher, Put
 from ecs_tasks.ingestor.session import Session
 from ecs_tasks.ingestor.settings import IngestorSettings
 from ecs_tasks.ingestor.stats import Stats
+from ecs_tasks.ingestor.traces import RecordTraces
 from tickwire.venues.feed import Feed, ParsedFrames
 from tickwire.venues.registry import new_feed as registered_feed
 
@@ -41,6 +43,7 @@ class IngestorTask:
     put, send : the calls to Kinesis and SQS
     new_feed : gives a fresh parser by the feed's name
     coordination : how groups are shared with other tasks; None: this one holds every entry of the settings
+    traces : which records X-Ray follows; None: none
 
     Raises
     ------
@@ -56,6 +59,7 @@ class IngestorTask:
         send: Send,
         new_feed: Callable[[str], Feed] = registered_feed,
         coordination: Coordination | None = None,
+        traces: RecordTraces | None = None,
     ) -> None:
         self.settings = settings
         self.stats = Stats()
@@ -69,6 +73,7 @@ class IngestorTask:
             partitions=settings.partitions,
             stats=self.stats.published,
             accepted=self._check_pressure,
+            traces=traces,
             flush_seconds=settings.flush_milliseconds / 1000,
             concurrency=settings.put_concurrency,
         )
@@ -81,7 +86,14 @@ class IngestorTask:
             stats=self.stats,
             attempts=None if coordination is None else coordination.attempts,
         )
-        self.connections.check(settings.feeds)
+        self._observation = Observation(
+            metrics_seconds=settings.metrics_seconds,
+            stats=self.stats,
+            venues=self.connections.check(settings.feeds),
+            connections=self.connections,
+            pending=lambda: (self.pending_trades, len(self._dead_frames), self._publisher.stalled_seconds()),
+            traces=traces,
+        )
         self._reachability = Reachability(self.connections)
         self.coordinator: Coordinator | None = None
         if coordination is None:
@@ -142,6 +154,7 @@ class IngestorTask:
             async with asyncio.TaskGroup() as group:
                 flushing = group.create_task(self._publisher.run(self._collect))
                 background = [flushing, group.create_task(self._dead_frames.run())]
+                background += self._observation.start(group)
                 self.connections.start(group)
                 if self.coordinator is not None:
                     background.append(group.create_task(self.coordinator.run()))
@@ -150,6 +163,7 @@ class IngestorTask:
                 for task in background:
                     task.cancel()
                 self.connections.cancel()
+                await self._observation.finish()
         finally:
             await server.stop()
         return drained

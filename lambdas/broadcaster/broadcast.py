@@ -16,14 +16,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.broadcaster.last_values import LastValues
 from lambdas.broadcaster.last_values_table import LastValuesTable
-from lambdas.broadcaster.latency import Latencies
+from lambdas.broadcaster.latency import HERE, Latencies, LatencyReport
 from lambdas.broadcaster.messages import ANY_SYMBOL, Data, Item, update_messages
 from lambdas.broadcaster.outbox import Outbox
 from lambdas.broadcaster.subscribers import Subscribers
 from lambdas.broadcaster.values import Value, values_of
 from lambdas.delivery.event import StreamInput, decode_event, decode_input, inputs_by_partition, unbundled
+from lambdas.delivery.tracing import RecordSegments
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
-from tickwire.records import Record, RecordKind
+from tickwire.records import Header, Record, RecordKind
 
 _log = Logger()
 _encode = msgspec.json.Encoder().encode
@@ -34,7 +35,7 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class BroadcastCounts:
-    """What one invocation did, for metrics."""
+    """What one invocation did, for metrics; ``latency`` where a report of it was due."""
 
     records: int = 0
     repeats: int = 0
@@ -45,6 +46,7 @@ class BroadcastCounts:
     gone: int = 0
     rows_stored: int = 0
     iterator_age_ms: float = 0.0
+    latency: LatencyReport | None = None
 
 
 @dataclass(slots=True)
@@ -74,28 +76,34 @@ class Broadcast:
         self._monotonic = monotonic
         self._partitions: dict[int, _Partition] = {}
         self._latencies = Latencies()
+        self._segments = RecordSegments(HERE)
 
     def run(self, event: Mapping[str, Any]) -> BroadcastCounts:
         """Send what the event's records say, then store the last values that are due."""
+        began = self._clock()
         counts = BroadcastCounts()
+        traced: list[Header] = []
         inputs = unbundled(decode_event(event))
         news: dict[Key, list[Data]] = defaultdict(list)
         for partition, group in inputs_by_partition(inputs).items():
-            for value in self._take(partition, group, counts):
+            for value in self._take(partition, group, counts, traced):
                 news[value.topic, value.symbol].append(value.data)
         now = self._clock()
-        latency = self._latencies.report(now=now)
-        if latency is not None:
-            news["health", ANY_SYMBOL].append(latency)
+        counts.latency = self._latencies.report(now=now)
+        if counts.latency is not None:
+            news["health", ANY_SYMBOL].append(counts.latency.data)
         counts.values = sum(map(len, news.values()))
         self._send(news, counts)
+        self._segments.send(traced, work=(began, self._clock()))
         self._store(counts)
         if inputs:
             counts.iterator_age_ms = max(0.0, (now - inputs[-1].arrival) / 1e6)
         return counts
 
-    def _take(self, number: int, inputs: Iterable[StreamInput], counts: BroadcastCounts) -> list[Value]:
-        """Decode a partition's inputs, leave out repeats, and give their values."""
+    def _take(
+        self, number: int, inputs: Iterable[StreamInput], counts: BroadcastCounts, traced: list[Header]
+    ) -> list[Value]:
+        """Decode a partition's inputs, leave out repeats, and give their values; adds the traced ones' headers."""
         records: list[Record] = []
         for item in inputs:
             try:
@@ -115,6 +123,8 @@ class Broadcast:
                 partition = self._partitions[number] = _Partition(counter, LastValues())
             partition.last = counter
             records.append(record)
+            if record.header.trace is not None:
+                traced.append(record.header)
             self._latencies.add(record, now=self._clock())
         counts.records += len(records)
         values = values_of(records, partition=number)

@@ -19,7 +19,7 @@ from lambdas.delivery.retrying import Backoff, Remaining, is_hopeless
 from tickwire.envelope import MAX_RECORD_BYTES, encode
 from tickwire.errors import TickwireError
 from tickwire.partitions import explicit_hash_key
-from tickwire.records import Record
+from tickwire.records import Header, Record
 
 MAX_CALL_RECORDS = 500
 MAX_CALL_BYTES = 5 * 1024 * 1024
@@ -67,8 +67,8 @@ class OutputStream:
     ) -> dict[int, TickwireError]:
         """Put each partition's records in order; give an error for each partition not fully taken.
 
-        A hop ``(stage, now)`` is added to each record just before it goes out. Refused records are
-        tried again with backoff while ``remaining()`` seconds allow.
+        Just before it goes out, each record gets a hop ``(stage, now)``, and the trace of a sampled one goes on from
+        here. Refused records are tried again with backoff while ``remaining()`` seconds allow.
         """
         queues = {partition: deque(records) for partition, records in outputs.items() if records}
         heads: dict[int, _Entry] = {}
@@ -107,7 +107,7 @@ class OutputStream:
         data = bytearray()
         while queue:
             record = queue[0]
-            header = msgspec.structs.replace(record.header, hops=(*record.header.hops, (stage, self._clock())))
+            header = _handed_on(record.header, stage, self._clock())
             envelope = encode(replace(record, header=header))
             if len(data) + len(envelope) + len(key) > MAX_RECORD_BYTES:
                 if not data:
@@ -136,6 +136,11 @@ class OutputStream:
             for partition, result in zip(entries, answer["Records"], strict=True)
             if result.get("ErrorCode")
         }
+
+
+def _handed_on(header: Header, stage: str, now: int) -> Header:
+    trace = None if header.trace is None else header.trace.after(stage)
+    return msgspec.structs.replace(header, hops=(*header.hops, (stage, now)), trace=trace)
 
 
 def _calls(heads: Mapping[int, _Entry]) -> Iterator[list[int]]:

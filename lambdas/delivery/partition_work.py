@@ -8,7 +8,7 @@ from typing import Generic
 from lambdas.delivery.dead_letters import Letter, trade_letter
 from lambdas.delivery.event import StreamInput
 from lambdas.delivery.state import PartitionState, StateConflict
-from tickwire.records import Record
+from tickwire.records import Header, Record
 from tickwire.stages.stage import StageOutput, State
 
 
@@ -37,13 +37,15 @@ class PartitionWork(Generic[State]):
     """One partition's inputs, the state they advance, and what comes of them.
 
     ``failed_at`` is the sequence number that Lambda must retry from. A stopped partition keeps what
-    came before that record; an abandoned one keeps nothing.
+    came before that record; an abandoned one keeps nothing. ``traced`` are the headers of the inputs that a trace
+    follows.
     """
 
     inputs: Sequence[StreamInput]
     held: PartitionState[State] | None = None
     outputs: list[Record] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
+    traced: list[Header] = field(default_factory=list)
     failed_at: str | None = None
     error: Exception | None = None
     abandoned: bool = False
@@ -56,6 +58,8 @@ class PartitionWork(Generic[State]):
         self._counts.duplicates += output.duplicates
         if not output.repeat:
             self._counts.trades += len(record.trades)
+            if record.header.trace is not None:
+                self.traced.append(record.header)
         if output.record is not None:
             self.outputs.append(output.record)
             self._counts.outputs += 1

@@ -29,6 +29,7 @@ from lambdas.delivery.output import OutputStream
 from lambdas.delivery.partition_work import PartitionWork, StageCounts
 from lambdas.delivery.retrying import Remaining
 from lambdas.delivery.state import PartitionState, PartitionStates
+from lambdas.delivery.tracing import RecordSegments
 from tickwire.errors import DamagedRecord, TickwireError, UnknownRecordVersion
 from tickwire.records import RecordKind
 from tickwire.stages.stage import Stage, State
@@ -76,12 +77,14 @@ class StreamStage(Generic[State]):
         self._output = output
         self._dead_letters = dead_letters
         self._clock = clock
+        self._segments = RecordSegments(stage.name)
 
     def run(self, event: Mapping[str, Any], *, remaining: Remaining) -> tuple[BatchResponse, StageCounts]:
         """Process a Kinesis event; give what to retry, and the counts for metrics.
 
         ``remaining`` gives the seconds left to the invocation; retries stop before it is used up.
         """
+        began = self._clock()
         inputs = decode_event(event)
         groups = inputs_by_partition(inputs if self._input_kind is RecordKind.RAW else unbundled(inputs))
         try:
@@ -95,9 +98,13 @@ class StreamStage(Generic[State]):
             for partition, inputs in groups.items():
                 works.append(self._advance(inputs, states.get(partition), room))
                 room -= len(works[-1].letters)
+            put = self._clock()
             self._put(works, remaining)
+            accepted = self._clock()
             self._send_letters(works, remaining)
             self._save(works)
+            traced = [header for work in works if not work.abandoned for header in work.traced]
+            self._segments.send(traced, work=(began, self._clock()), put=(put, accepted))
         return failed(work.failed_at for work in works if work.failed_at is not None), self._counts(works)
 
     def _advance(

@@ -11,7 +11,7 @@ from lambdas.lake_writer.message import WrittenBatch
 from tickwire.errors import CounterJump
 
 ATTEMPTS = 5
-_FIRST_WAIT_SECONDS = 0.2
+FIRST_WAIT_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def commit_batches(
     *,
     wait: Callable[[float], None] = time.sleep,
 ) -> CommitResult:
-    """Commit messages in order, those before the first jump.
+    """Commit messages of the writer in order, those before the first jump.
 
     After a conflict the table is opened again and everything planned anew from its counters, so a
     twin of this invocation that came first leaves nothing to do.
@@ -60,5 +60,5 @@ def commit_batches(
         except LakeConflict:
             if attempt + 1 == ATTEMPTS:
                 raise
-            wait(_FIRST_WAIT_SECONDS * 2**attempt)
+            wait(FIRST_WAIT_SECONDS * 2**attempt)
     raise AssertionError("unreachable")

@@ -8,11 +8,19 @@ class LakeConflict(TickwireError):
 
 
 class CountersLost(TickwireError):
-    """The table has snapshots and none of them says which counters it holds."""
+    """The table has snapshots, and neither one of them nor the table says which counters it holds."""
 
 
 class FileMismatch(TickwireError):
-    """A data file does not hold what its announcement said."""
+    """A data file does not hold what its announcement said, or columns that the table has not."""
+
+
+class StaleReplacement(TickwireError):
+    """The table no longer holds what was compacted, so the compacted files stand for nothing in it."""
+
+
+class SchemaMismatch(TickwireError):
+    """The table's columns and the code's cannot be brought together without breaking files or readers."""
 
 
 class LakeUnrecoverable(TickwireError):

@@ -9,9 +9,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.delivery.event import BatchResponse
 from lambdas.delivery.settings import read_settings
-from lambdas.lake_committer.committer import commit_batches
+from lambdas.lake_committer.invocation import Received, commit_received
 from lambdas.lake_committer.lake_table import LakeTable, glue_catalog
-from lambdas.lake_writer.message import WrittenBatch, decode_message
+from lambdas.lake_writer.message import decode_message
 
 logger = Logger(service="lake_committer")
 metrics = Metrics(namespace="Tickwire", service="lake_committer")
@@ -36,23 +36,33 @@ def handler(event: dict[str, Any], context: LambdaContext) -> BatchResponse:
     From the first message that cannot be taken on, all are reported as failed: the queue is FIFO,
     and SQS must not give a later one before an earlier.
     """
+    milliseconds = context.get_remaining_time_in_millis()
     messages = event["Records"]
-    batches: list[WrittenBatch] = []
+    received: list[Received] = []
     for message in messages:
         try:
-            batches.append(decode_message(message["body"]))
+            batch = decode_message(message["body"])
         except msgspec.MsgspecError as error:
             logger.error("unreadable message", message_id=message["messageId"], reason=str(error))
             break
-    result = commit_batches(
-        batches, lambda: LakeTable.open(_catalog, database=_settings.lake_database, bucket=_settings.lake_bucket)
+        received.append(Received(batch, int(message["attributes"]["ApproximateReceiveCount"])))
+    outcome = commit_received(
+        received,
+        lambda: LakeTable.open(_catalog, database=_settings.lake_database, bucket=_settings.lake_bucket),
+        # One that is cut off comes again after the lake has waited for it; one that is left out does not.
+        in_time=lambda: 2 * context.get_remaining_time_in_millis() > milliseconds,
     )
-    if result.jump is not None:
-        logger.error("messages stopped", reason=str(result.jump))
-    metrics.add_metric(name="TradesCommitted", unit=MetricUnit.Count, value=result.rows)
-    metrics.add_metric(name="RepeatedMessages", unit=MetricUnit.Count, value=result.plan.repeats)
-    metrics.add_metric(name="CommitConflicts", unit=MetricUnit.Count, value=result.conflicts)
-    metrics.add_metric(name="StoppedMessages", unit=MetricUnit.Count, value=len(messages) - result.plan.messages)
-    return {
-        "batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in messages[result.plan.messages :]]
-    }
+    if outcome.jump is not None:
+        logger.error("messages stopped", reason=str(outcome.jump))
+    for refusal in outcome.refusals:
+        logger.warning("compaction left out", reason=refusal)
+    for name, value in {
+        "TradesCommitted": outcome.rows,
+        "RepeatedMessages": outcome.repeats,
+        "CommitConflicts": outcome.conflicts,
+        "StoppedMessages": len(messages) - outcome.messages,
+        "RowsCompacted": outcome.rows_compacted,
+        "CompactionsLeftOut": len(outcome.refusals),
+    }.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in messages[outcome.messages :]]}

@@ -4,7 +4,7 @@ A file is named by the SHA-256 of its bytes. A retry of the same records therefo
 object again, and a file that differs in one byte (records split otherwise, a newer Parquet
 library) has another name: nothing that a table's snapshot names is ever overwritten with other
 content. What is left behind when a retry is split otherwise is named by no snapshot, so no reader
-sees it; orphan removal (Athena's VACUUM) takes it away.
+sees it; ``lambdas/lake_maintenance`` takes it away.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,10 +53,20 @@ def data_files(records: Sequence[Record]) -> Iterator[DataFile]:
         yield DataFile(key=data_key(day, body), rows=rows.num_rows, body=body)
 
 
-def parquet_bytes(rows: pa.Table) -> bytes:
-    """Write rows of ``tickwire.lake.SCHEMA`` as Parquet, the same bytes for the same rows."""
+def parquet_bytes(rows: pa.Table, *, row_group: int | None = None) -> bytes:
+    """Write rows of the table's columns as Parquet, the same bytes for the same rows.
+
+    ``row_group`` is how many rows a group holds at most; None leaves it to pyarrow (a million).
+    """
     sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd", use_dictionary=_DICTIONARY, column_encoding=_ENCODINGS)
+    pq.write_table(
+        rows,
+        sink,
+        compression="zstd",
+        use_dictionary=_DICTIONARY,
+        column_encoding=_ENCODINGS,
+        row_group_size=row_group,
+    )
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""What the writer tells the committer: these files hold exactly these records."""
+"""What the committer is told: these files hold exactly these records, or stand for exactly those files."""
 
 from typing import TypeAlias
 
@@ -15,7 +15,7 @@ class WrittenFile(msgspec.Struct, frozen=True):
     rows: int
 
 
-class WrittenBatch(msgspec.Struct, frozen=True):
+class WrittenBatch(msgspec.Struct, frozen=True, omit_defaults=True):
     """One invocation's files.
 
     Attributes
@@ -23,10 +23,14 @@ class WrittenBatch(msgspec.Struct, frozen=True):
     files : one for each UTC day of exchange time, so nearly always one; none where the records
         held no trade
     partitions : logical partition → range of the records' counters that the files cover
+    replaces : addresses of files of one day in the table, whose rows ``files`` hold again: a
+        compaction. Then ``partitions`` is empty, so that a committer from before there were
+        compactions takes the message for one that brings nothing new.
     """
 
     files: tuple[WrittenFile, ...]
     partitions: dict[int, CounterRange]
+    replaces: tuple[str, ...] = ()
 
 
 encode_message = msgspec.json.Encoder().encode

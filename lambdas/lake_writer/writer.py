@@ -14,7 +14,7 @@ from lambdas.lake_writer.files import DataFile, data_files
 from lambdas.lake_writer.message import CounterRange, WrittenBatch, WrittenFile, encode_message
 from tickwire.counters import CounterCursor
 from tickwire.errors import CounterJump, TickwireError
-from tickwire.records import Record, RecordKind
+from tickwire.records import Header, Record, RecordKind
 
 MESSAGE_GROUP = "lake"
 """One group, so that messages come to the committer in the order in which they were sent."""
@@ -38,13 +38,14 @@ class DenseRecords:
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What an invocation did, and what it reports to Lambda."""
+    """What an invocation did, and what it reports to Lambda; ``traced`` are headers of records that a trace follows."""
 
     response: BatchResponse
     trades: int
     files: int
     bytes: int
     failures: dict[str, TickwireError]
+    traced: list[Header]
 
 
 def dense_records(decoded: DecodedEvent) -> DenseRecords:
@@ -84,6 +85,7 @@ def write_event(event: Mapping[str, Any], *, bucket: str, queue_url: str, s3: An
         files=len(files),
         bytes=sum(len(file.body) for file in files),
         failures=dense.failures,
+        traced=[record.header for record in dense.records if record.header.trace is not None],
     )
 
 

@@ -1,1 +1,1 @@
-"""PostgreSQL as the functions that write to it use it."""
+"""PostgreSQL as the functions use it."""

@@ -10,17 +10,20 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 Result = TypeVar("Result")
 Connection = psycopg.Connection[tuple[Any, ...]]
 
-_OPTIONS: dict[str, str | int] = {
+_READING_OPTIONS: dict[str, str | int] = {
     "connect_timeout": 5,
-    # For a while after a failover the cluster's name may still lead to the old writer, a reader now.
-    "target_session_attrs": "read-write",
     "application_name": "tickwire",
-    # A function that is frozen or killed in a transaction must not hold its rows for long.
-    "options": "-c idle_in_transaction_session_timeout=20s -c statement_timeout=30s",
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
+}
+_OPTIONS: dict[str, str | int] = {
+    **_READING_OPTIONS,
+    # For a while after a failover the cluster's name may still lead to the old writer, a reader now.
+    "target_session_attrs": "read-write",
+    # A function that is frozen or killed in a transaction must not hold its rows for long.
+    "options": "-c idle_in_transaction_session_timeout=20s -c statement_timeout=30s",
 }
 
 
@@ -43,10 +46,22 @@ def connect(settings: DatabaseSettings) -> Connection:
     psycopg.OperationalError
         If the server cannot be reached or refuses the login.
     """
-    address = make_conninfo(settings.database_url, **_OPTIONS)
-    if settings.database_iam:
-        address = make_conninfo(address, password=_login_token(conninfo_to_dict(address)))
-    return psycopg.connect(address)
+    return psycopg.connect(_address(settings, _OPTIONS))
+
+
+def connect_for_reading(settings: DatabaseSettings) -> Connection:
+    """Open a connection for a role that only reads, through RDS Proxy or straight.
+
+    The proxy takes no options with a connection, and a session that prepares statements keeps its
+    connection to the database for itself ("Avoiding pinning an RDS Proxy"); so the limits belong to the role, and
+    nothing is prepared.
+
+    Raises
+    ------
+    psycopg.OperationalError
+        If the server cannot be reached or refuses the login.
+    """
+    return psycopg.connect(_address(settings, _READING_OPTIONS), prepare_threshold=None)
 
 
 class Database:
@@ -106,6 +121,13 @@ class Database:
             connection.commit()
             self._connection = connection
         return self._connection
+
+
+def _address(settings: DatabaseSettings, options: dict[str, str | int]) -> str:
+    address = make_conninfo(settings.database_url, **options)
+    if settings.database_iam:
+        address = make_conninfo(address, password=_login_token(conninfo_to_dict(address)))
+    return address
 
 
 def _login_token(parameters: dict[str, Any]) -> str:

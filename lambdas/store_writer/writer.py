@@ -12,7 +12,7 @@ from lambdas.store_writer import rows
 from lambdas.store_writer.changes import Changes, changes_of
 from tickwire.counters import CounterCursor
 from tickwire.errors import CounterJump, TickwireError
-from tickwire.records import Record, RecordKind
+from tickwire.records import Header, Record, RecordKind
 
 SINK = "store_writer"
 
@@ -40,12 +40,14 @@ class WriteResult:
     records : records stored now
     repeats : records that were stored before
     changes : what the stored ones changed
+    traced : headers of the stored ones that a trace follows
     failures : sequence number of a partition's first record that cannot be stored → why
     """
 
     records: int = 0
     repeats: int = 0
     changes: Changes = field(default_factory=Changes)
+    traced: list[Header] = field(default_factory=list)
     failures: dict[str, TickwireError] = field(default_factory=dict)
 
     @property
@@ -107,6 +109,7 @@ def _store(connection: Connection, partitions: Mapping[int, list[DecodedInput]])
         if cursor.last > stored:
             connection.execute(_ADVANCE_CHECKPOINT, [cursor.last, int(source), SINK, partition])
     result.records = len(fresh)
+    result.traced = [record.header for record in fresh if record.header.trace is not None]
     result.changes = changes_of(fresh)
     rows.write(connection, result.changes)
     return result

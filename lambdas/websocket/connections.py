@@ -1,7 +1,7 @@
 """Who is connected and listens to what: the tables of connections and subscriptions.
 
-A connection's row holds its subscription keys, so that the limit is exact and removal needs no query. A
-subscription is a row (``topic`` = ``bars.1m#binance:BTC-USDT``, ``connection_id``), found by
+A connection's row holds whose it is, and its subscription keys, so that the limit is exact and removal needs no
+query. A subscription is a row (``topic`` = ``bars.1m#binance:BTC-USDT``, ``connection_id``), found by
 broadcasters. Any change adds one to the row ``#changes``, by which they know when to look again.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
+from lambdas.identity.user import User
 from lambdas.websocket.batch import write_batch
 from tickwire.errors import TickwireError
 
@@ -53,12 +54,16 @@ class Connections:
         self._pool = pool
         self._clock = clock
 
-    def open(self, connection_id: str) -> None:
-        """Note a new connection."""
-        self._client.put_item(
-            TableName=self._connections,
-            Item={**_row(connection_id), "expires": self._expires(), "version": {"N": "0"}},
-        )
+    def open(self, connection_id: str, user: User) -> None:
+        """Note a new connection, and whose it is."""
+        item = {
+            **_row(connection_id),
+            "subject": {"S": user.subject},
+            "roles": {"SS": list(user.roles)},
+            "expires": self._expires(),
+            "version": {"N": "0"},
+        }
+        self._client.put_item(TableName=self._connections, Item=item)
 
     def reserve(self, connection_id: str, keys: Collection[str]) -> None:
         """Count subscriptions to a connection; nothing is sent for them before :meth:`listen`.
@@ -118,7 +123,8 @@ class Connections:
             )
             version = int(row.get("version", {"N": "0"})["N"])
             keys = change(set(row.get("subscriptions", {}).get("SS", ())))
-            new = {**_row(connection_id), "expires": self._expires(), "version": {"N": str(version + 1)}}
+            new = {**row, **_row(connection_id), "expires": self._expires(), "version": {"N": str(version + 1)}}
+            new.pop("subscriptions", None)
             if keys:
                 new["subscriptions"] = {"SS": sorted(keys)}
             try:

@@ -7,8 +7,9 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from lambdas.broadcaster.messages import Pong, Problem, Subscribed, Unsubscribed, snapshot_messages
+from lambdas.identity.user import User
 from lambdas.websocket.connections import Connections, TooManySubscriptions
-from lambdas.websocket.posts import ConnectionGone, post
+from lambdas.websocket.posts import ConnectionGone, hang_up, post
 from lambdas.websocket.requests import Ping, RequestRefused, Subscribe, Unsubscribe, read_request
 from lambdas.websocket.snapshots import Snapshots
 
@@ -24,13 +25,23 @@ class Conversation:
         self._snapshots = snapshots
         self._posts = posts
 
-    def open(self, connection_id: str) -> None:
+    def open(self, connection_id: str, user: User) -> None:
         """Take a new connection."""
-        self._connections.open(connection_id)
+        self._connections.open(connection_id, user)
 
     def close(self, connection_id: str) -> None:
         """Forget a connection that ended."""
         self._connections.remove(connection_id)
+
+    def end(self, connection_id: str) -> None:
+        """Tell a client that its login has expired, and hang up; it may come back with a new one."""
+        try:
+            self._say(
+                connection_id, [_encode(Problem("login_expired", "The login has expired; please connect again."))]
+            )
+            hang_up(self._posts, connection_id)
+        except ConnectionGone:
+            self._connections.remove(connection_id)
 
     def message(self, connection_id: str, body: str) -> None:
         """Act on a client's message; what is wrong with it is said to the client.

@@ -4,6 +4,7 @@ Powertools has no resolver for WebSocket routes; its event class reads the event
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from time import time
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from botocore.config import Config
 
 from lambdas.delivery.aws import aws_client
 from lambdas.delivery.settings import read_settings
+from lambdas.identity.user import User
 from lambdas.websocket.connections import Connections
 from lambdas.websocket.conversation import Conversation
 from lambdas.websocket.posts import POST_CONFIG
@@ -68,9 +70,17 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     metrics.add_metric(name=_COUNTED_AS.get(request.event_type, "Messages"), unit=MetricUnit.Count, value=1)
     match request.event_type:
         case "CONNECT":
-            conversation.open(connection_id)
+            conversation.open(connection_id, _user(event))
         case "DISCONNECT":
             conversation.close(connection_id)
+        case _ if _user(event).expires <= time():
+            metrics.add_metric(name="LoginsExpired", unit=MetricUnit.Count, value=1)
+            conversation.end(connection_id)
         case _:
             conversation.message(connection_id, event.get("body") or "")
     return {"statusCode": 200}
+
+
+def _user(event: dict[str, Any]) -> User:
+    """Read whose connection it is: API Gateway gives what the authorizer said of $connect with each of its events."""
+    return User.from_context(event["requestContext"]["authorizer"])

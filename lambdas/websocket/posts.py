@@ -1,5 +1,7 @@
 """Posting to clients through API Gateway's ``@connections``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from botocore.config import Config
@@ -20,7 +22,7 @@ class ConnectionGone(TickwireError):
 
 
 class PostFailed(TickwireError):
-    """A message could not be posted, twice."""
+    """API Gateway did not do what it was asked; a message is tried twice first."""
 
 
 def post(client: Any, connection_id: str, message: bytes) -> None:
@@ -39,9 +41,30 @@ def post(client: Any, connection_id: str, message: bytes) -> None:
         _post(client, connection_id, message)
 
 
+def hang_up(client: Any, connection_id: str) -> None:
+    """Close a connection; API Gateway then runs the route $disconnect.
+
+    Raises
+    ------
+    ConnectionGone
+        If API Gateway answers 410.
+    PostFailed
+        If it fails otherwise.
+    """
+    with _named(connection_id):
+        client.delete_connection(ConnectionId=connection_id)
+
+
 def _post(client: Any, connection_id: str, message: bytes) -> None:
-    try:
+    with _named(connection_id):
         client.post_to_connection(ConnectionId=connection_id, Data=message)
+
+
+@contextmanager
+def _named(connection_id: str) -> Iterator[None]:
+    """Give botocore's failures the names that they have here."""
+    try:
+        yield
     except ClientError as error:
         if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _GONE:
             raise ConnectionGone(connection_id) from error

@@ -24,6 +24,8 @@ OPERATIONS: dict[tuple[str, str], frozenset[str]] = {
     ("s3", "ListObjects"): frozenset({"s3:ListBucket"}),
     ("s3", "ListObjectsV2"): frozenset({"s3:ListBucket"}),
     ("s3", "UploadPart"): frozenset({"s3:PutObject"}),
+    # The model takes on the role that it is given.
+    ("sagemaker", "CreateModel"): frozenset({"sagemaker:CreateModel", "iam:PassRole"}),
     ("sqs", "ChangeMessageVisibilityBatch"): frozenset({"sqs:ChangeMessageVisibility"}),
     ("sqs", "DeleteMessageBatch"): frozenset({"sqs:DeleteMessage"}),
     ("sqs", "SendMessageBatch"): frozenset({"sqs:SendMessage"}),

@@ -67,6 +67,9 @@ _KEY_RIGHTS: Sequence[tuple[str, frozenset[str]]] = (
     ),
     (r"secretsmanager:GetSecretValue", frozenset({"kms:Decrypt"})),
 )
+# What a call needs of a key that it names, and that no resource of a template is encrypted with: SageMaker hands it
+# to EC2 for the volumes of an endpoint's instances ("KmsKeyId" of CreateEndpointConfig, API reference).
+_NAMED_KEY_RIGHTS = {"sagemaker:CreateEndpoint": frozenset({"kms:CreateGrant", "kms:DescribeKey"})}
 
 
 class Unexplained(ValueError):
@@ -96,15 +99,22 @@ class Programme:
         return f"{self.address} ({self.module})"
 
 
-def programmes(references: References, *, root: Path = PROJECT) -> list[Programme]:
+def programmes(
+    references: References, dockerfiles: Mapping[str, str] | None = None, *, root: Path = PROJECT
+) -> list[Programme]:
     """Give every function and task that runs code of ours.
+
+    Parameters
+    ----------
+    dockerfiles
+        Hash of an image, as in its tag → the Dockerfile that it is built by, from the root of the project.
 
     Raises
     ------
     Unexplained
         If one runs what is neither ours nor the CDK's own.
     """
-    return [*_functions(references), *_tasks(references, root)]
+    return [*_functions(references), *_tasks(references, dockerfiles or {}, root)]
 
 
 def statements(references: References, role: Address) -> list[Statement]:
@@ -154,8 +164,12 @@ def judged(references: References, programme: Programme, *, root: Path = PROJECT
 def _judged_keys(references: References, programme: Programme, granted: list[Statement]) -> Iterator[str]:
     needed: dict[Address, dict[str, str]] = {}
     have: dict[Address, set[str]] = {}
+    told = references.targets(programme.address.stack, programme.environment)
     for statement in granted:
         for action in statement.actions:
+            for right in _NAMED_KEY_RIGHTS.get(action, ()):
+                for key in (one for one in told if references.type(one) == "AWS::KMS::Key"):
+                    needed.setdefault(key, {})[right] = f"for {action}"
             for resource in statement.resources:
                 if action.startswith("kms:"):
                     have.setdefault(resource, set()).add(action)
@@ -247,7 +261,7 @@ def _by_destination(references: References, stack: str, value: Any) -> Iterator[
 
 def _mappings(references: References, function: Address) -> Iterator[tuple[str, dict[str, Any]]]:
     for address, mapping in references.all("AWS::Lambda::EventSourceMapping"):
-        if function in references.targets(address.stack, mapping["Properties"]["FunctionName"]):
+        if function == references.function(address.stack, mapping["Properties"]["FunctionName"]):
             yield address.stack, mapping["Properties"]
 
 
@@ -255,13 +269,10 @@ def _mappings(references: References, function: Address) -> Iterator[tuple[str, 
 
 
 def _functions(references: References) -> Iterator[Programme]:
-    for address, function in references.all("AWS::Lambda::Function"):
+    for address, function in references.own_functions():
         properties = function["Properties"]
         command = at(properties, "ImageConfig.Command")
         handler = command[0] if command else str(properties.get("Handler"))
-        if str(properties.get("Runtime", "")).startswith("nodejs"):
-            # We write none: it is a custom resource of the CDK's own.
-            continue
         module, _, entry = handler.rpartition(".")
         if not module.startswith("lambdas."):
             raise Unexplained(f"{address} runs {handler}, which is not in lambdas/: who says what it calls?")
@@ -270,23 +281,24 @@ def _functions(references: References) -> Iterator[Programme]:
         yield Programme(address, role, module, entry, at(properties, "Environment.Variables"))
 
 
-def _tasks(references: References, root: Path) -> Iterator[Programme]:
+def _tasks(references: References, dockerfiles: Mapping[str, str], root: Path) -> Iterator[Programme]:
     for address, task in references.all("AWS::ECS::TaskDefinition"):
         for container in task["Properties"]["ContainerDefinitions"]:
             role = references.target(address.stack, task["Properties"].get("TaskRoleArn"))
             assert role is not None
-            module = f"{_module(container, root)}.__main__"
+            module = f"{_module(container, dockerfiles, root)}.__main__"
             yield Programme(address, role, module, None, container.get("Environment"))
 
 
-def _module(container: Mapping[str, Any], root: Path) -> str:
-    """Give what ``python -m`` runs: the container's command, or else that of the folder's Dockerfile."""
+def _module(container: Mapping[str, Any], dockerfiles: Mapping[str, str], root: Path) -> str:
+    """Give what ``python -m`` runs: the container's command, or else that of its image."""
     command = container.get("Command")
     if not command:
-        dockerfile = root / "ecs_tasks" / container["Name"] / "Dockerfile"
+        named = re.search(r"[0-9a-f]{64}", json.dumps(container["Image"]))
+        dockerfile = root / dockerfiles.get(named.group(0) if named else "", "")
         found = re.search(r"^CMD (\[.*\])$", dockerfile.read_text(), re.MULTILINE) if dockerfile.is_file() else None
         if found is None:
-            raise Unexplained(f"container {container['Name']} has no command, and {dockerfile} none in exec form")
+            raise Unexplained(f"container {container['Name']} has no command, and its image none in exec form")
         command = json.loads(found.group(1))
     if command[:2] != ["python", "-m"]:
         raise Unexplained(f"container {container['Name']} runs {command}: which module is it?")

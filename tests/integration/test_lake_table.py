@@ -5,9 +5,9 @@ import subprocess
 import sys
 import textwrap
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from pyiceberg.catalog.glue import GlueCatalog
@@ -15,69 +15,17 @@ from pyiceberg.catalog.glue import GlueCatalog
 from lambdas.lake_committer import lake_table
 from lambdas.lake_committer.committer import commit_batches
 from lambdas.lake_committer.errors import CountersLost, FileMismatch, LakeConflict
-from lambdas.lake_committer.lake_table import COUNTERS_PROPERTY, LakeTable, glue_catalog
-from lambdas.lake_writer.files import data_files
+from lambdas.lake_committer.lake_table import COUNTERS_PROPERTY, LakeTable
 from lambdas.lake_writer.message import WrittenBatch, WrittenFile, encode_message
-from tickwire.columns import Side, TradeRows
-from tickwire.lake import DAY_NANOSECONDS, TABLE
-from tickwire.records import Header, Record, RecordKind
-from tickwire.symbols import Instrument
+
+from .lakes import Lake
 
 pytestmark = pytest.mark.services("glue", "s3")
 
-BTC = Instrument("binance", "BTC-USDT", 8, 8)
-DAY = 19_943 * DAY_NANOSECONDS  # 2024-08-08
-
 
 @pytest.fixture
-def lake(aws: str) -> "Lake":
+def lake(aws: str) -> Lake:
     return Lake(f"lake-{uuid.uuid4().hex[:8]}")
-
-
-class Lake:
-    """A bucket with the table in it, and a writer's part played by hand."""
-
-    def __init__(self, name: str) -> None:
-        self.bucket, self.database = name, name.replace("-", "_")
-        self.s3 = boto3.client("s3")
-        self.s3.create_bucket(Bucket=self.bucket)
-        self.catalog = glue_catalog()
-
-    def open(self) -> LakeTable:
-        return LakeTable.open(self.catalog, database=self.database, bucket=self.bucket)
-
-    def write(self, *ranges: tuple[int, int, int], days: int = 1) -> WrittenBatch:
-        """Put the files of ranges (partition, first, last); each record holds a trade for each day."""
-        records = []
-        for partition, first, last in ranges:
-            for counter in range(first, last + 1):
-                rows = TradeRows()
-                for day in range(days):
-                    rows.append(
-                        BTC,
-                        trade_id=1000 * partition + counter,
-                        price=6_168_599_000_000,
-                        size=10_000,
-                        side=Side.BUY,
-                        exchange_time=DAY + day * DAY_NANOSECONDS,
-                        receive_time=DAY,
-                    )
-                records.append(Record(header=Header(RecordKind.CLEAN, partition, counter), trades=rows.batch()))
-        written = []
-        for file in data_files(records):
-            self.s3.put_object(Bucket=self.bucket, Key=file.key, Body=file.body)
-            written.append(WrittenFile(f"s3://{self.bucket}/{file.key}", file.rows))
-        return WrittenBatch(tuple(written), {p: (first, last) for p, first, last in ranges})
-
-    def commit(self, *batches: WrittenBatch):
-        return commit_batches(batches, self.open, wait=lambda _: None)
-
-    def table(self):
-        return self.catalog.load_table((self.database, TABLE))
-
-    def counters_in_rows(self, partition: int = 1) -> list[int]:
-        rows = self.table().scan().to_arrow().to_pylist()
-        return sorted(row["stream_counter"] for row in rows if row["stream_partition"] == partition)
 
 
 def test_a_new_table_is_empty_and_a_commit_makes_rows_and_counters_appear_together(lake):
@@ -261,6 +209,29 @@ def test_counters_are_found_behind_a_snapshot_of_another_writer(lake):
     assert lake.open().counters == {1: 4}
 
 
+def test_counters_outlive_an_expiry_that_leaves_only_another_writers_snapshot(lake):
+    """As Athena's OPTIMIZE and then its VACUUM leave a table after a week without trades."""
+    lake.commit(lake.write((1, 1, 4)))
+    batch = lake.write((1, 3, 6))
+    with lake.table().transaction() as transaction, transaction.update_snapshot().fast_append():
+        pass
+    lake.table().maintenance.expire_snapshots().older_than(datetime.now(UTC) + timedelta(days=1)).commit()
+    assert len(lake.table().metadata.snapshots) == 1
+    assert lake.open().counters == {1: 4}
+    lake.commit(batch)
+    assert lake.counters_in_rows() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_snapshots_own_counters_count_more_than_the_tables(lake):
+    """An operator has gone back to an older snapshot: what is not in it must be missed, not taken for there."""
+    lake.commit(lake.write((1, 1, 2)))
+    older = lake.table().current_snapshot().snapshot_id
+    lake.commit(lake.write((1, 3, 4)))
+    lake.table().manage_snapshots().rollback_to_snapshot(older).commit()
+    assert lake.open().counters == {1: 2}
+    assert lake.commit(lake.write((1, 5, 6))).jump is not None
+
+
 def test_a_table_that_lost_its_counters_is_not_taken_for_a_new_one(lake):
     lake.open()
     with lake.table().transaction() as transaction, transaction.update_snapshot().fast_append():
@@ -285,6 +256,20 @@ def test_old_snapshots_and_metadata_are_forgotten_and_no_row_with_them(lake, mon
     assert len(lake.table().metadata.snapshots) <= 6
     assert lake.counters_in_rows() == list(range(1, 13))
     assert lake.open().counters == {1: 12}
+
+
+def test_a_snapshot_that_somebody_named_is_not_forgotten(lake, monkeypatch):
+    monkeypatch.setattr(lake_table, "SNAPSHOTS_KEPT", 2)
+    monkeypatch.setattr(lake_table, "_SNAPSHOTS_BEFORE_EXPIRY", 3)
+    lake.commit(lake.write((1, 1, 1)))
+    first = lake.table().current_snapshot().snapshot_id
+    lake.table().manage_snapshots().create_tag(first, "audited").commit()
+    for counter in range(2, 8):
+        lake.commit(lake.write((1, counter, counter)))
+    kept = [snapshot.snapshot_id for snapshot in lake.table().metadata.snapshots]
+    assert first in kept
+    assert len(kept) <= 4
+    assert lake.table().scan(snapshot_id=first).to_arrow().num_rows == 1
 
 
 def test_data_files_carry_bounds_so_that_a_query_reads_few_of_them(lake):

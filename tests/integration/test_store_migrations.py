@@ -12,7 +12,14 @@ from lambdas.migrations import handler as migrations_handler
 from lambdas.migrations import runner
 from lambdas.migrations.runner import MigrationChanged, apply
 
-NAMES = ["create_store", "create_writer_role", "dead_letter_bodies", "continuity_ledger", "create_backfiller_role"]
+NAMES = [
+    "create_store",
+    "create_writer_role",
+    "dead_letter_bodies",
+    "continuity_ledger",
+    "create_backfiller_role",
+    "create_reader_role",
+]
 
 
 def tables(connection: psycopg.Connection) -> set[str]:

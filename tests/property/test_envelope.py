@@ -15,6 +15,7 @@ from tickwire.envelope import decode, encode
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
 from tickwire.records import Bar, Gap, Header, Heartbeat, Notice, Progress, Quarantined, Record, RecordKind
 from tickwire.symbols import Instrument
+from tickwire.trace import Trace
 
 _INT64 = st.integers(-(2**63), 2**63 - 1)
 _TEXT = st.text(max_size=8)
@@ -27,6 +28,8 @@ _HEADER = st.builds(
     source=st.integers(0, 10**56).map(str),
     created=_INT64,
     hops=st.lists(st.tuples(_TEXT, _INT64), max_size=3).map(tuple),
+    trace=st.none()
+    | st.builds(Trace, id=st.binary(min_size=16, max_size=16), parent=st.binary(min_size=8, max_size=8)),
 )
 
 

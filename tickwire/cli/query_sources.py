@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from tickwire.cli.output import CommandError
-from tickwire.lake import SCHEMA, TABLE
+from tickwire.lake import SCHEMA, TABLE, columns_of
 
 POSTGRES_TABLES = ("bars", "progress", "gaps", "quarantined", "notices", "dead_letters")
 
@@ -148,14 +148,16 @@ def _lake_trades(sources: Sources) -> ds.Dataset:
         raise CommandError(f"the lake cannot be reached: {error}") from error
     if any(task.delete_files for task in tasks):
         return ds.dataset(table.scan().to_arrow())
+    schema = columns_of(table)
     if not tasks:
-        return ds.dataset(SCHEMA.empty_table())
+        return ds.dataset(schema.empty_table())
     address = table.location().removeprefix("s3://")
     io: Any = table.io
     filesystem = io.fs_by_scheme("s3", address.partition("/")[0])
     return ds.FileSystemDataset.from_paths(
         [task.file.file_path.removeprefix("s3://") for task in tasks],
-        schema=SCHEMA,
+        # Of the table: a column that a file does not have yet reads as null.
+        schema=schema,
         format=ds.ParquetFileFormat(),
         filesystem=filesystem,
         partitions=[_bounds(table.schema(), task.file) for task in tasks],

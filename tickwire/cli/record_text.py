@@ -29,6 +29,7 @@ def record_object(record: Record) -> dict[str, Any]:
             "source": header.source,
             "created": header.created,
             "hops": [{"stage": stage, "time": time} for stage, time in header.hops],
+            "trace": None if header.trace is None else header.trace.name,
         },
         "trades": list(_trades(record.trades)),
         "quotes": list(_quotes(record.quotes)),
@@ -50,6 +51,8 @@ def record_lines(record: Record, *, size: int, limit: int | None) -> Iterator[st
     for before, hop in zip([None, *header["hops"]], header["hops"], strict=False):
         since = "" if before is None else f"  (+{(hop['time'] - before['time']) / 1e6:.3f} ms)"
         yield f"passed  {format_rfc3339(hop['time'])}  {hop['stage']}{since}"
+    if header["trace"]:
+        yield f"traced  {header['trace']}"
     for name, rows in content.items():
         if not rows:
             continue

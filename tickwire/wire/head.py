@@ -1,11 +1,14 @@
 """A record as MessagePack: all but the columns as it is, and those packed.
 
 The head is an array: kind (its place in ``RecordKind``), partition, counter, source, when created (ns UTC), hops, then
-trades, quotes and the sections; what is empty at its end is left out. Two things are told in fewer bytes:
+trades, quotes, the sections and the trace; what is empty at its end is left out. Two things are told in fewer bytes:
 
 * source: decimal digits, which they nearly always are, as a number; one beyond int64 in parts of 64 bits, the
   lowest first
 * hops: their times as ns after the record was created
+
+A reader passes over what stands behind the fields that it knows. So what may be missed without harm, as the trace, can
+be added at the end; whatever must not be missed is a new version of the envelope.
 """
 
 import msgspec
@@ -26,6 +29,7 @@ from tickwire.records import (
     RecordKind,
     StaleBar,
 )
+from tickwire.trace import Trace
 from tickwire.wire.rows import PackedRows, pack_rows, unpack_rows
 
 _KINDS = tuple(RecordKind)
@@ -50,7 +54,7 @@ _NO_TRADES, _NO_QUOTES = TradeBatch.empty(), QuoteBatch.empty()
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
-class _Head(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+class _Head(msgspec.Struct, array_like=True):
     kind: int
     partition: int
     counter: int
@@ -68,6 +72,7 @@ class _Head(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     bars: tuple[Bar, ...] = ()
     continuity: tuple[Continuity, ...] = ()
     stale_bars: tuple[StaleBar, ...] = ()
+    trace: Trace | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -88,6 +93,7 @@ def encode_head(record: Record) -> bytes:
         pack_rows(record.trades, near=near),
         pack_rows(record.quotes, near=near),
         *(getattr(record, name) for name in _SECTIONS),
+        header.trace,
     ]
     while len(fields) > _ALWAYS and not fields[-1]:
         fields.pop()
@@ -117,6 +123,7 @@ def decode_head(data: bytes | memoryview) -> Record:
             _to_source(head.source),
             head.created,
             tuple([(stage, _wrapped(head.created + time)) for stage, time in head.hops]),
+            head.trace,
         ),
         trades=_NO_TRADES if head.trades is None else unpack_rows(TradeBatch, head.trades, near=near),
         quotes=_NO_QUOTES if head.quotes is None else unpack_rows(QuoteBatch, head.quotes, near=near),

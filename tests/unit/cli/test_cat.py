@@ -3,10 +3,12 @@
 import base64
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tickwire.columns import QuoteRows, Side, TradeFlag, TradeRows
@@ -29,6 +31,7 @@ from tickwire.records import (
     StaleBar,
 )
 from tickwire.symbols import Instrument
+from tickwire.trace import Trace
 
 Tickwire = Callable[..., Any]
 
@@ -125,6 +128,7 @@ def test_json_has_every_section_with_decimals_as_text(tickwire: Tickwire, path: 
         "source": "495",
         "created": NOW,
         "hops": [{"stage": "ingestor", "time": NOW}, {"stage": "validator", "time": NOW + 12_345_678}],
+        "trace": None,
     }
     assert len(content["trades"]) == 30
     assert content["trades"][0] == {
@@ -159,6 +163,13 @@ def test_text_shows_a_few_rows_of_each_section(tickwire: Tickwire, path: Path) -
     assert "  … 10 more" in lines
     assert sum("63501.60000000" in line for line in lines) == 20
     assert any("31-33 34-40" in line for line in lines)
+
+
+def test_a_traced_record_names_its_trace(tickwire: Tickwire, path: Path) -> None:
+    traced = record()
+    trace = Trace(bytes.fromhex("58406520a006649127e371903a2de979"), bytes(8))
+    path.write_bytes(encode(replace(traced, header=msgspec.structs.replace(traced.header, trace=trace))))
+    assert "traced  1-58406520-a006649127e371903a2de979" in tickwire("cat", path).out.splitlines()
 
 
 def test_record_of_several_envelopes_shows_each(tickwire: Tickwire, path: Path) -> None:

@@ -17,6 +17,7 @@ from tickwire.envelope import decode, encode, split
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
 from tickwire.records import Bar, Gap, Header, Heartbeat, Notice, Progress, Quarantined, Record, RecordKind
 from tickwire.symbols import Instrument
+from tickwire.trace import begin_trace
 from tickwire.venues.feed import ParsedFrames
 from tickwire.venues.registry import new_feed
 
@@ -103,6 +104,35 @@ def test_the_layout_is_the_documented_one():
     kind, partition, counter, source, created, hops = msgspec.msgpack.decode(data[16:])
     assert (kind, partition, counter, created, hops) == (1, 3, 17, 5, [["ingestor", 4]])
     assert sum(part << 64 * place for place, part in enumerate(source)) == int(HEADER.source)
+
+
+TRACED = msgspec.structs.replace(HEADER, trace=begin_trace(time=5, unique=bytes(range(12))).after("ingestor"))
+
+
+@pytest.mark.parametrize("record", [Record(header=HEADER), _full_record()])
+def test_a_trace_comes_back_and_costs_a_record_without_one_nothing(record):
+    plain = encode(record)
+    traced = encode(replace(record, header=msgspec.structs.replace(record.header, trace=TRACED.trace)))
+    assert decode(traced).header.trace == TRACED.trace
+    assert decode(plain).header.trace is None
+    # Two ids with their lengths, and at most one byte for each of the eleven empty sections before them.
+    assert 29 <= len(traced) - len(plain) <= 29 + 2 + 11
+    assert len(msgspec.msgpack.decode(plain[16:])) <= 17
+
+
+def test_what_a_later_writer_adds_behind_all_fields_is_passed_over():
+    fields = msgspec.msgpack.decode(encode(Record(header=TRACED))[16:])
+    body = msgspec.msgpack.encode([*fields, "what nobody here knows"])
+    data = struct.pack("<4sB3sII", b"TKWR", 2, bytes(3), 16 + len(body), crc32(body)) + body
+    assert decode(data).header == TRACED
+
+
+@pytest.mark.parametrize("trace", [[bytes(15), bytes(8)], [bytes(16), b""], [bytes(16)], "x", [1, 2]])
+def test_a_trace_of_other_lengths_is_damage(trace):
+    fields = msgspec.msgpack.decode(encode(Record(header=TRACED))[16:])
+    body = msgspec.msgpack.encode([*fields[:-1], trace])
+    with pytest.raises(DamagedRecord):
+        decode(struct.pack("<4sB3sII", b"TKWR", 2, bytes(3), 16 + len(body), crc32(body)) + body)
 
 
 @pytest.mark.parametrize("source", ["0", "17", "9" * 80, "007", "-1", "", "²", "shard-1", "9" * 81, str(2**63)])

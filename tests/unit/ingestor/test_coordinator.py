@@ -22,6 +22,7 @@ from ecs_tasks.ingestor.settings import FeedSettings
 from ecs_tasks.shared.leases import Lease, Leases
 from ecs_tasks.shared.members import Members
 from ecs_tasks.shared.table import NoCoordinationTable
+from ecs_tasks.shared.zone import name_in_zone, zone_of
 
 SECONDS = 3.0
 _tables = itertools.count()
@@ -142,13 +143,21 @@ class Fleet:
         self._crashed = float("-inf")
         self._names = itertools.count()
 
-    def add(self) -> Task:
-        self.tasks.append(Task(self, f"task-{next(self._names)}"))
+    def add(self, zone: str = "") -> Task:
+        self.tasks.append(Task(self, name_in_zone(zone, f"task-{next(self._names)}")))
         return self.tasks[-1]
 
     def crash(self, task: Task) -> None:
         self.tasks.remove(task)
         self._crashed = self.now
+
+    @property
+    def zones(self) -> dict[str, str]:
+        """The zones in which each group is read, one letter a reader."""
+        return {
+            entry.name: "".join(sorted(zone_of(task.name) for task in self.tasks if entry.name in task.reads))
+            for entry in self.entries
+        }
 
     @property
     def readers(self) -> Counter[str]:
@@ -206,6 +215,46 @@ async def test_two_holders_hold_each_group_both(store: Store) -> None:
     assert fleet.readers == {"group-0": 2, "group-1": 2}
     shown = [task.coordinator.as_json()["groups"] for task in fleet.tasks]
     assert {groups["group-0"]["slot"] for groups in shown} == {0, 1}
+
+
+async def test_the_holders_of_a_group_are_in_different_zones_whoever_comes_first(store: Store) -> None:
+    fleet = Fleet(store, 2, holders=2)
+    tasks = [fleet.add("a"), fleet.add("a"), fleet.add("b")]
+    for task in tasks:
+        await task.coordinator.join()
+    await fleet.rounds(2)
+    assert fleet.zones == {"group-0": "ab", "group-1": "ab"}
+
+
+async def test_holders_in_one_zone_part_when_a_task_of_another_zone_joins_and_no_group_is_unread(store: Store) -> None:
+    fleet = Fleet(store, 2, holders=2)
+    fleet.add("a"), fleet.add("a")
+    await fleet.rounds(2)
+    assert fleet.zones == {"group-0": "aa", "group-1": "aa"}
+    fleet.add("b")
+    for _ in range(30):
+        await fleet.rounds(1)
+        assert all(fleet.readers[entry.name] >= 1 for entry in fleet.entries)
+    assert fleet.zones == {"group-0": "ab", "group-1": "ab"}
+
+
+async def test_a_zone_is_shared_rather_than_a_group_left_to_one_task(store: Store) -> None:
+    fleet = Fleet(store, 2, holders=2, limits={"b/task-2": 1})
+    fleet.add("a"), fleet.add("a"), fleet.add("b")
+    for task in fleet.tasks:
+        await task.coordinator.join()
+    await fleet.rounds(10)
+    assert sorted(fleet.zones.values()) == ["aa", "ab"]
+    fleet.crash(fleet.tasks[-1])
+    await fleet.rounds(10)
+    assert fleet.zones == {"group-0": "aa", "group-1": "aa"}
+
+
+async def test_a_task_that_knows_no_zone_takes_what_it_finds(store: Store) -> None:
+    fleet = Fleet(store, 2, holders=2)
+    fleet.add(""), fleet.add("a")
+    await fleet.rounds(2)
+    assert fleet.readers == {"group-0": 2, "group-1": 2}
 
 
 async def test_an_added_task_takes_its_share_one_by_one_and_nothing_is_unread_meanwhile(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""The three tables as the stacks define them, in moto, and clients that can be looked at."""
+"""The tables as the stacks define them, in moto, and clients that can be looked at."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -13,6 +13,7 @@ TABLES = {
     "connections": (("connection_id", "S"),),
     "subscriptions": (("topic", "S"), ("connection_id", "S")),
     "last-values": (("item", "S"), ("at", "N")),
+    "tickets": (("ticket_hash", "S"),),
 }
 
 
@@ -47,6 +48,7 @@ class FakePosts:
     def __init__(self) -> None:
         self.fail: dict[str, list[int | None]] = {}
         self.posted: dict[str, list[bytes]] = {}
+        self.closed: list[str] = []
 
     def post_to_connection(self, *, ConnectionId: str, Data: bytes) -> None:  # noqa: N803
         assert len(Data) <= 128 * 1024
@@ -58,6 +60,9 @@ class FakePosts:
             answer = {"Error": {"Code": "X"}, "ResponseMetadata": {"HTTPStatusCode": status}}
             raise ClientError(answer, "PostToConnection")
         self.posted.setdefault(ConnectionId, []).append(Data)
+
+    def delete_connection(self, *, ConnectionId: str) -> None:  # noqa: N803
+        self.closed.append(ConnectionId)
 
 
 @pytest.fixture

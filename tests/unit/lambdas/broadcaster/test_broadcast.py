@@ -13,6 +13,7 @@ from lambdas.broadcaster.broadcast import Broadcast, BroadcastCounts
 from lambdas.broadcaster.last_values_table import LastValuesTable
 from lambdas.broadcaster.outbox import DELIVERY_SECONDS, Outbox
 from lambdas.broadcaster.subscribers import Subscribers
+from lambdas.identity.user import Role, User
 from lambdas.websocket.connections import Connections
 from lambdas.websocket.snapshots import Snapshots
 from tickwire.columns import Side, TradeBatch, TradeFlag, TradeRows
@@ -59,7 +60,7 @@ class World:
         )
 
     def subscribe(self, connection_id: str, *keys: str) -> None:
-        self.connections.open(connection_id)
+        self.connections.open(connection_id, User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000))
         self.connections.reserve(connection_id, keys)
         self.connections.listen(connection_id, keys)
 

@@ -1,13 +1,16 @@
 """Putting records in order, whatever the stream refuses."""
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from lambdas.delivery.output import OutputNotAccepted, OutputStream, RecordTooLarge
 from tickwire.envelope import decode, split
 from tickwire.records import Header, Notice, Record, RecordKind
+from tickwire.trace import begin_trace
 
 # Two of these do not fit into one stream record.
 BULKY = "x" * 600_000
@@ -48,6 +51,18 @@ def test_consecutive_records_of_a_partition_share_a_stream_record_as_long_as_the
 def test_the_host_adds_its_hop_after_those_passed(kinesis: Any) -> None:
     stream(kinesis).put({0: [record(0, 1)]}, stage="validator", remaining=plenty)
     assert decode(kinesis.streams["out"][0][1]).header.hops == (("ingestor", 5), ("validator", 99))
+
+
+def test_a_trace_goes_on_from_the_host_the_same_way_each_time(kinesis: Any) -> None:
+    came = begin_trace(time=0, unique=bytes(12)).after("ingestor")
+    traced = record(0, 1)
+    traced = replace(traced, header=msgspec.structs.replace(traced.header, trace=came))
+    for _ in range(2):
+        stream(kinesis).put({0: [traced, record(0, 2)]}, stage="validator", remaining=plenty)
+    (_, first), (_, second) = kinesis.streams["out"]
+    assert first == second
+    heads = [decode(envelope).header for envelope in split(first)]
+    assert [head.trace for head in heads] == [came.after("validator"), None]
 
 
 def test_a_refused_record_holds_back_its_own_partition_and_no_other(kinesis: Any) -> None:

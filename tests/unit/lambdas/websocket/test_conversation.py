@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 
+from lambdas.identity.user import Role, User
 from lambdas.websocket.connections import Connections
 from lambdas.websocket.conversation import Conversation
 from lambdas.websocket.snapshots import Snapshots
+
+VIEWER = User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000)
 
 
 @pytest.fixture
 def conversation(dynamodb: Any, pool: Executor, posts: Any) -> Conversation:
     connections = Connections(dynamodb, connections_table="connections", subscriptions_table="subscriptions", pool=pool)
     conversation = Conversation(connections, Snapshots(dynamodb, "last-values", pool=pool), posts=posts)
-    conversation.open("c1")
+    conversation.open("c1", VIEWER)
     return conversation
 
 

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from lambdas.delivery.settings import InvalidSettings
+from lambdas.identity.user import Role, User
+
+VIEWER = User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000)
 
 CONTEXT = SimpleNamespace(
     function_name="websocket",
@@ -41,6 +44,7 @@ def event(event_type: str, route: str, body: str | None = None) -> dict[str, Any
         "stage": "live",
         "apiId": "abcdef",
         "requestId": "r1",
+        "authorizer": {"principalId": "5d1c2c0e", **VIEWER.as_context(), "integrationLatency": 12},
     }
     return {"requestContext": context, "isBase64Encoded": False} | ({} if body is None else {"body": body})
 
@@ -72,6 +76,42 @@ def test_a_message_is_answered_on_the_connection(
     module.handler(event("CONNECT", "$connect"), CONTEXT)
     assert module.handler(event("MESSAGE", route, body), CONTEXT) == {"statusCode": 200}
     assert [json.loads(message)["type"] for message in posts.posted["c1="]] == answers
+
+
+def test_a_connection_is_stored_with_its_user_and_keeps_it_when_it_subscribes(module: Any, dynamodb: Any) -> None:
+    module.handler(event("CONNECT", "$connect"), CONTEXT)
+    subscribe = '{"action":"subscribe","topics":["trades"],"symbols":["*"]}'
+    module.handler(event("MESSAGE", "subscribe", subscribe), CONTEXT)
+    (row,) = dynamodb.scan(TableName="connections")["Items"]
+    assert (row["subject"], row["roles"]) == ({"S": "5d1c2c0e"}, {"SS": ["viewer"]})
+    assert row["subscriptions"] == {"SS": ["trades#*"]}
+
+
+@pytest.mark.parametrize("route", ["$connect", "ping"])
+def test_what_came_past_no_authorizer_is_not_served(module: Any, dynamodb: Any, posts: Any, route: str) -> None:
+    unproved = event("CONNECT" if route == "$connect" else "MESSAGE", route, '{"action":"ping"}')
+    del unproved["requestContext"]["authorizer"]
+    with pytest.raises(KeyError):
+        module.handler(unproved, CONTEXT)
+    assert connections(dynamodb) == []
+    assert posts.posted == {}
+
+
+def test_a_client_whose_login_has_expired_is_told_and_hung_up_on(module: Any, posts: Any) -> None:
+    module.handler(event("CONNECT", "$connect"), CONTEXT)
+    late = event("MESSAGE", "ping", '{"action":"ping"}')
+    late["requestContext"]["authorizer"]["expires"] = "1700000000"
+    assert module.handler(late, CONTEXT) == {"statusCode": 200}
+    assert [json.loads(message)["code"] for message in posts.posted["c1="]] == ["login_expired"]
+    assert posts.closed == ["c1="]
+
+
+def test_a_connection_is_forgotten_however_long_ago_its_login_expired(module: Any, dynamodb: Any) -> None:
+    module.handler(event("CONNECT", "$connect"), CONTEXT)
+    late = event("DISCONNECT", "$disconnect")
+    late["requestContext"]["authorizer"]["expires"] = "1700000000"
+    module.handler(late, CONTEXT)
+    assert connections(dynamodb) == []
 
 
 def test_connections_and_messages_are_counted(module: Any, capsys: pytest.CaptureFixture[str]) -> None:

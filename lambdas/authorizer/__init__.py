@@ -1,0 +1,1 @@
+"""Decides who may open a WebSocket: the authorizer of the route $connect."""

@@ -1,0 +1,1 @@
+"""Questions of the nightly training → what to do, and why."""

@@ -1,0 +1,1 @@
+"""The first deployment of a stage → an endpoint that serves the base rate."""

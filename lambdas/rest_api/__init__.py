@@ -1,0 +1,1 @@
+"""What clients ask for rather than listen to: tickets, bars, completeness, health."""

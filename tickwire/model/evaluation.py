@@ -1,0 +1,138 @@
+"""Judges a candidate and the champion on a holdout that neither has seen: a SageMaker processing job.
+
+The holdout is the newest days before the run, so it moves forward night by night, and training gets only
+what lies before it. A processing job's inputs lie below ``input``; what it writes below ``output`` goes to S3.
+"""
+
+import logging
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import numpy as np
+
+from tickwire.errors import TickwireError
+from tickwire.model.archive import unpack
+from tickwire.model.bars import BarColumns, Float64, read_bars
+from tickwire.model.features import SCHEMA
+from tickwire.model.predictor import Predictor
+from tickwire.model.rows import PURGE, LabelledRows, labelled_rows
+from tickwire.model.schema import UnfitModel
+from tickwire.model.scores import Advantage, Scores, advantage_of, scores_of
+
+ARCHIVE = "model.tar.gz"
+REPORT = "evaluation.json"
+# SageMaker shows as much of it beside a failed job.
+_MAX_MESSAGE = 1_024
+_LOGGER = logging.getLogger("tickwire.model")
+
+
+class EvaluationFailed(TickwireError):
+    """The holdout is empty, or not later than what the candidate has learnt from."""
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """One model's name, version and scores on the holdout."""
+
+    name: str
+    version: str
+    scores: Scores
+
+
+class Evaluation(msgspec.Struct, frozen=True):
+    """``evaluation.json``: what the decision rests on.
+
+    Attributes
+    ----------
+    schema : the digest of the rows
+    first, last : starts of the first and the last bar of the holdout, ns UTC
+    base_rate : scores of the share of rising bars before the holdout, the same for every row
+    champion : None where it is for other rows than this code computes, so that it cannot be compared
+    over_base_rate, over_champion : the candidate's advantage
+    """
+
+    schema: str
+    first: int
+    last: int
+    base_rate: Scores
+    candidate: Judged
+    over_base_rate: Advantage
+    champion: Judged | None = None
+    over_champion: Advantage | None = None
+
+
+def run(root: Path = Path("/opt/ml")) -> int:
+    """Do an evaluation job below ``root``; gives the exit status."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
+    inputs = root / "processing/input"
+    try:
+        candidate = _load(inputs / "candidate" / ARCHIVE)
+        try:
+            champion = _load(inputs / "champion" / ARCHIVE)
+        except UnfitModel as error:
+            _LOGGER.warning("the champion cannot be compared: %s", error)
+            champion = None
+        report = evaluate(
+            read_bars(inputs / "train"), read_bars(inputs / "holdout"), candidate=candidate, champion=champion
+        )
+        output = root / "processing/output"
+        output.mkdir(parents=True, exist_ok=True)
+        (output / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+    except Exception as error:
+        _LOGGER.exception("evaluation failed")
+        message = root / "output/message"
+        message.parent.mkdir(parents=True, exist_ok=True)
+        message.write_text(f"{type(error).__name__}: {error}"[:_MAX_MESSAGE])
+        return 1
+    return 0
+
+
+def evaluate(
+    before: list[BarColumns], holdout: list[BarColumns], *, candidate: Predictor, champion: Predictor | None
+) -> Evaluation:
+    """Judge on the bars of the holdout; ``before`` has those that a candidate may have learnt from.
+
+    Raises
+    ------
+    EvaluationFailed
+        If no row of the holdout can be judged, or the candidate has learnt from bars of its rows.
+    """
+    rows, known = labelled_rows(holdout), labelled_rows(before)
+    if not len(rows) or not len(known):
+        raise EvaluationFailed(f"{len(rows)} rows in the holdout and {len(known)} before it")
+    first = int(rows.start.min())
+    trained = candidate.description.trained
+    if trained is None or trained.last > first - PURGE:
+        raise EvaluationFailed("the candidate does not say that it learnt only from bars before the holdout")
+    base_rate = np.full(len(rows), known.label.mean())
+    probability = _probabilities(candidate, rows)
+    report = Evaluation(
+        schema=SCHEMA.digest,
+        first=first,
+        last=int(rows.start.max()),
+        base_rate=scores_of(base_rate, rows.label),
+        candidate=_judged(candidate, probability, rows),
+        over_base_rate=advantage_of(probability, base_rate, label=rows.label, start=rows.start),
+    )
+    if champion is None:
+        return report
+    standing = _probabilities(champion, rows)
+    return msgspec.structs.replace(
+        report,
+        champion=_judged(champion, standing, rows),
+        over_champion=advantage_of(probability, standing, label=rows.label, start=rows.start),
+    )
+
+
+def _load(archive: Path) -> Predictor:
+    with TemporaryDirectory() as folder:
+        return Predictor.load(unpack(archive, Path(folder)), expected=SCHEMA)
+
+
+def _probabilities(model: Predictor, rows: LabelledRows) -> Float64:
+    return model.predict(rows.features.astype(np.float32)).astype(np.float64)
+
+
+def _judged(model: Predictor, probability: Float64, rows: LabelledRows) -> Judged:
+    return Judged(model.description.name, model.description.version, scores_of(probability, rows.label))
