@@ -17,8 +17,9 @@ PEERS := cryptofeed==2.4.1 ccxt==4.5.90 nautilus-trader==1.221.0 aiohttp==3.14.5
 DASHBOARD := dashboard/dist/index.html
 RUN_ARGS ?=
 BENCH_ARGS ?=
+SYNTH_ARGS ?=
 
-.PHONY: help setup setup-dev run test test-all reliability bench bench-quick setup-peers test-localstack setup-localstack check format lock lock-localstack lock-peers clean
+.PHONY: help setup setup-dev run test test-all synth snapshots reliability bench bench-quick setup-peers test-localstack setup-localstack check format lock lock-localstack lock-peers clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -30,11 +31,17 @@ setup-dev: setup .venv/.installed-dev
 run: setup ## Run the whole platform here (RUN_ARGS="--seconds 60", "--live", …)
 	@$(BIN)/tickwire run $(RUN_ARGS)
 
-test: setup-dev ## The fast tier, which CI runs
+test: setup-dev node_modules/.package-lock.json ## The fast tier, which CI runs
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: setup-dev ## Every test
+test-all: setup-dev node_modules/.package-lock.json ## Every test
 	$(BIN)/python -m pytest
+
+synth: setup-dev node_modules/.package-lock.json ## Make what `cdk deploy` uploads, of every stage, twice, compare and lint it (SYNTH_ARGS="--stage dev --once", --no-bundle)
+	$(BIN)/python -m cdk.synthesis $(SYNTH_ARGS)
+
+snapshots: setup-dev ## Write the templates anew as reviewers read them: tests/infra/snapshots
+	$(BIN)/python -m tests.infra.snapshots
 
 reliability: setup-dev ## Make docs/reliability.md anew: every fault, every pair, every kill, a long outage (an hour)
 	rm -rf .tickwire/reliability && mkdir -p .tickwire/reliability
@@ -78,7 +85,7 @@ lock-peers: .venv/.uv
 	echo '$(PEERS)' | tr ' ' '\n' | $(BIN)/uv pip compile --quiet --python-version 3.11 --no-header - -o requirements-peers.txt
 
 clean: ## Remove what was built and what runs left
-	rm -rf .venv .venv-localstack .venv-peers .tickwire cdk.out dashboard/node_modules dashboard/dist
+	rm -rf .venv .venv-localstack .venv-peers .tickwire cdk.out node_modules dashboard/node_modules dashboard/dist
 
 .venv/.uv:
 	@test -n "$(PYTHON)" || { echo "Tickwire needs Python 3.11 or newer on the PATH" >&2; exit 1; }
@@ -110,6 +117,12 @@ clean: ## Remove what was built and what runs left
 	@$(BIN)/uv venv --quiet --clear --python '>=3.11,<3.14' .venv-localstack
 	@$(BIN)/uv pip install --quiet --python .venv-localstack/bin/python --requirement requirements-localstack.txt
 	@OVERRIDE_IN_DOCKER=0 FILESYSTEM_ROOT=$(CURDIR)/.venv-localstack/packages .venv-localstack/bin/python -m localstack.cli.lpm install --target static_libs kinesis-mock > /dev/null
+	@touch $@
+
+# The CDK's command line, at the version of the lock.
+node_modules/.package-lock.json: package-lock.json
+	@command -v node > /dev/null || { echo "Tickwire needs Node 20 or newer on the PATH" >&2; exit 1; }
+	@npm ci --silent --no-audit --no-fund
 	@touch $@
 
 .venv-peers/.installed: requirements-peers.txt | .venv/.uv

@@ -10,22 +10,27 @@ from aws_cdk import App, Environment, Stack, Tags, Validations
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import configure_alarms
 from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.log_retention import keep_logs
 from cdk.constructs.model_images import stage_model_images
 from cdk.constructs.permission_boundary import apply_boundary
 from cdk.constructs.task_service import stage_task_images
 from cdk.settings import StageSettings, settings_of
 from cdk.settings.stages import LOCAL
 from cdk.source import PROJECT, scratch_folder
+from cdk.stacks.analytics import AnalyticsStack
 from cdk.stacks.data import DataStack
 from cdk.stacks.delivery import DeliveryStack
 from cdk.stacks.edge import REGION as EDGE_REGION
 from cdk.stacks.edge import EdgeStack
 from cdk.stacks.foundation import FoundationStack
+from cdk.stacks.governance import GovernanceStack
 from cdk.stacks.identity import IdentityStack
 from cdk.stacks.ingestion import IngestionStack
 from cdk.stacks.model import ModelStack
 from cdk.stacks.network import NetworkStack
+from cdk.stacks.observability import ObservabilityStack
 from cdk.stacks.processing import ProcessingStack
+from cdk.stacks.replica import ReplicaStack
 from cdk.stacks.streams import StreamsStack
 
 
@@ -47,7 +52,8 @@ def build_app(
     settings
         In the place of those that ``settings.toml`` gives the stage.
     context
-        Added to the context of ``cdk.json``, which the CDK reads only when its CLI starts it.
+        Added to the context of ``cdk.json``, which the CDK reads only when its CLI starts it. With
+        ``bundle=false`` zips hold the source alone, under the same names.
     outdir
         Where ``app.synth()`` writes the assembly; None leaves it to the CDK.
     rules
@@ -62,6 +68,9 @@ def build_app(
     """
     configured = json.loads((PROJECT / "cdk.json").read_text())["context"]
     app = App(context={**configured, **(context or {})}, outdir=None if outdir is None else str(outdir))
+    if app.node.try_get_context("bundle") == "false":
+        # Over what the CLI says of it.
+        app.node.set_context("aws:cdk:bundling-stacks", [])
     if settings is None:
         settings = settings_of(stage or str(app.node.try_get_context("stage")))
     configure_alarms(app, settings)
@@ -97,8 +106,16 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         app, f"{prefix}-Network", description="Tickwire: network", log_key=foundation.log_key, **stateful
     )
     streams = StreamsStack(app, f"{prefix}-Streams", description="Tickwire: streams and queues", **stateful)
-    data = DataStack(app, f"{prefix}-Data", description="Tickwire: stores", vpc=network.vpc, **stateful)
+    data = DataStack(
+        app,
+        f"{prefix}-Data",
+        description="Tickwire: stores",
+        vpc=network.vpc,
+        log_key=foundation.log_key,
+        **stateful,
+    )
     shared: dict[str, Any] = {**stateless, "foundation": foundation, "streams": streams, "data": data}
+    _add_governance(app, settings, foundation=foundation, streams=streams, data=data, stateful=stateful)
     processing = ProcessingStack(
         app,
         f"{prefix}-Processing",
@@ -118,6 +135,9 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         identity=identity,
         edge=edge,
         **shared,
+    )
+    AnalyticsStack(
+        app, f"{prefix}-Analytics", description="Tickwire: the lake's upkeep and its readers", source=source, **shared
     )
     ingestion = IngestionStack(
         app,
@@ -141,9 +161,25 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         data=data,
         **stateful,
     )
+    # On a laptop the page tells, and an alarm would have nobody to wake.
+    if settings.stage != LOCAL:
+        ObservabilityStack(
+            app,
+            f"{prefix}-Observability",
+            description="Tickwire: dashboards, alarms over all stacks, canary",
+            source=source,
+            identity=identity,
+            processing=processing,
+            delivery=delivery,
+            ingestion=ingestion,
+            **shared,
+        )
     for stack in app.node.children:
         if isinstance(stack, Stack):
             apply_boundary(stack, settings, foundation)
+        # A key holds for its region; what the CDK adds, it adds here.
+        if isinstance(stack, Stack) and stack is not edge:
+            keep_logs(stack, settings, foundation.log_key)
 
 
 def _edge(app: App, settings: StageSettings) -> EdgeStack | None:
@@ -157,3 +193,34 @@ def _edge(app: App, settings: StageSettings) -> EdgeStack | None:
         settings=settings,
         env=Environment(region=EDGE_REGION, account=settings.account),
     )
+
+
+def _add_governance(
+    app: App,
+    settings: StageSettings,
+    *,
+    foundation: FoundationStack,
+    streams: StreamsStack,
+    data: DataStack,
+    stateful: Mapping[str, Any],
+) -> None:
+    """Add what watches the account, and what stands in the second region; a laptop has neither."""
+    if settings.stage == LOCAL:
+        return
+    prefix = f"Tickwire-{settings.stage}"
+    governance = GovernanceStack(
+        app,
+        f"{prefix}-Governance",
+        description="Tickwire: audit, backups, budget",
+        foundation=foundation,
+        streams=streams,
+        data=data,
+        **stateful,
+    )
+    if settings.lake.replica_region is not None:
+        elsewhere = Environment(region=settings.lake.replica_region, account=settings.account)
+        replica = ReplicaStack(
+            app, f"{prefix}-Replica", description="Tickwire: copies", **{**stateful, "env": elsewhere}
+        )
+        data.add_stack_dependency(replica, "replication needs the bucket")
+        governance.add_stack_dependency(replica, "backups are copied to its vault")

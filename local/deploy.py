@@ -39,8 +39,8 @@ class Deployment:
     """What was created.
 
     ``outputs`` are those of all stacks together, as AWS would give them; ``websocket_url`` is where the
-    emulator serves the screens; ``functions`` gives the deployed name of each
-    folder of ``lambdas/``; ``event_source_mappings`` are the Kinesis mappings that something else
+    emulator serves the screens, ``rest_url`` where it serves the REST API; ``functions`` gives the deployed name of
+    each folder of ``lambdas/``; ``event_source_mappings`` are the Kinesis mappings that something else
     must run; ``left_out`` gives, by stack, what was not created.
     """
 
@@ -49,6 +49,7 @@ class Deployment:
     event_source_mappings: tuple[EventSourceMapping, ...]
     left_out: Mapping[str, tuple[LeftOut, ...]]
     websocket_url: str
+    rest_url: str
     seconds: float
 
 
@@ -79,7 +80,7 @@ def deploy(assembly: Path, *, endpoint_url: str, overrides: Mapping[str, str] | 
             template,
             code=code,
             overrides={**_DEFAULT_OVERRIDES, "AWS_ENDPOINT_URL": endpoint_url, **(overrides or {})},
-            execute_api_url=f"{endpoint_url}/{_EXECUTE_API}",
+            endpoint_url=endpoint_url,
         )
         if rewritten.left_out:
             left_out[stack] = rewritten.left_out
@@ -95,6 +96,7 @@ def deploy(assembly: Path, *, endpoint_url: str, overrides: Mapping[str, str] | 
         event_source_mappings=tuple(mappings),
         left_out=left_out,
         websocket_url=_websocket_url(endpoint_url, outputs),
+        rest_url=f"{endpoint_url}/{_EXECUTE_API}/{outputs['RestApiId']}/$default",
         seconds=time.monotonic() - started,
     )
 

@@ -1,11 +1,12 @@
-"""Serves the built dashboard and its configuration on the loopback address."""
+"""Serves the built dashboard on the loopback address, and the REST API beside it, as CloudFront does."""
 
 import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientError, ClientSession, web
 
 from tickwire.errors import TickwireError
 
@@ -15,15 +16,19 @@ class PortTaken(TickwireError):
 
 
 class Page:
-    """The dashboard's files and ``/config.json``, from a thread of its own.
+    """The dashboard's files, ``/config.json``, ``/token`` and the REST API, from a thread of its own.
 
-    It can be started before :attr:`config` is known; until then that is answered with 503.
+    It can be started before :attr:`config`, :attr:`rest_url` and :attr:`token` are known; until then what needs them is
+    answered with 503. No other page may read any of it: nothing here speaks of CORS.
     """
 
     def __init__(self, folder: Path, *, port: int) -> None:
         self._folder = folder
         self._port = port
         self.config: dict[str, Any] | None = None
+        self.rest_url: str | None = None
+        self.token: Callable[[], str] | None = None
+        self._session: ClientSession | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="page", daemon=True)
         self._runner: web.AppRunner | None = None
@@ -48,6 +53,8 @@ class Page:
         """Stop serving and end the thread."""
         if self._runner is not None:
             asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        if self._session is not None:
+            asyncio.run_coroutine_threadsafe(self._session.close(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
@@ -55,8 +62,12 @@ class Page:
     async def _serve(self) -> None:
         app = web.Application()
         app.router.add_get("/config.json", self._configuration)
+        app.router.add_get("/token", self._new_token)
+        app.router.add_post("/ws-tickets", self._rest)
+        app.router.add_get("/v1/{route}", self._rest)
         app.router.add_get("/", self._index)
         app.router.add_static("/assets", self._folder / "assets")
+        self._session = ClientSession()
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         try:
@@ -71,8 +82,33 @@ class Page:
 
     async def _configuration(self, request: web.Request) -> web.Response:
         if self.config is None:
-            raise web.HTTPServiceUnavailable(text="the platform is still starting", headers={"Retry-After": "5"})
+            raise _still_starting()
         return web.json_response(self.config, headers={"Cache-Control": "no-store"})
 
     async def _index(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(self._folder / "index.html", headers={"Cache-Control": "no-store"})
+
+    async def _new_token(self, request: web.Request) -> web.Response:
+        """Give the token that on AWS comes of the login."""
+        if self.token is None:
+            raise _still_starting()
+        token = await asyncio.to_thread(self.token)
+        return web.json_response({"accessToken": token}, headers={"Cache-Control": "no-store"})
+
+    async def _rest(self, request: web.Request) -> web.Response:
+        if self.rest_url is None or self._session is None:
+            raise _still_starting()
+        headers = {name: request.headers[name] for name in ("Authorization",) if name in request.headers}
+        try:
+            async with self._session.request(
+                request.method, f"{self.rest_url}{request.path_qs}", headers=headers
+            ) as reply:
+                return web.Response(
+                    status=reply.status, body=await reply.read(), content_type=reply.content_type, charset=reply.charset
+                )
+        except ClientError as error:
+            raise web.HTTPBadGateway(text="the REST API does not answer") from error
+
+
+def _still_starting() -> web.HTTPException:
+    return web.HTTPServiceUnavailable(text="the platform is still starting", headers={"Retry-After": "5"})

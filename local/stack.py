@@ -14,6 +14,7 @@ from local.child_process import ChildFailed, ChildProcess
 from local.deploy import Deployment, deploy, synthesise
 from local.emulator import CREDENTIALS, Emulator
 from local.event_source import EventSource
+from local.identity import LocalUser
 from local.page import Page
 from local.postgres import LocalPostgres
 from local.shard_delivery import MappingStatistics
@@ -103,8 +104,15 @@ class LocalPlatform:
             },
         )
         self._timed("event sources", lambda: self._begin("event sources", self.event_source))
-        self.watcher = Watcher(self.websocket_url)
-        self.page.config = {"websocketUrl": self.websocket_url, "source": self._source.name}
+        user = LocalUser(
+            self.emulator.endpoint_url,
+            pool_id=self.output("UserPoolId"),
+            client_id=self.output("ProgrammesClientId"),
+        )
+        user.create()
+        self.watcher = Watcher(self.websocket_url, token=user.token)
+        self.page.token, self.page.rest_url = user.token, self.deployment.rest_url
+        self.page.config = {"websocketUrl": self.websocket_url, "tokenUrl": "/token", "source": self._source.name}
         self._timed("WebSocket API", self._start_watcher)
         self._timed("backfiller", self.start_backfiller)
         self._timed("ingestor", self.start_ingestor)
@@ -307,10 +315,9 @@ class LocalPlatform:
         import boto3
 
         client = boto3.client("lambda", endpoint_url=self.emulator.endpoint_url)
-        # The WebSocket function answers routes, not records; the watcher is its first client.
-        names = [
-            name for folder, name in self.deployment.functions.items() if folder not in ("websocket", "migrations")
-        ]
+        # Those of the APIs answer requests, not records; the watcher is their first client.
+        others = ("authorizer", "migrations", "rest_api", "websocket")
+        names = [name for folder, name in self.deployment.functions.items() if folder not in others]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for _ in pool.map(lambda name: client.invoke(FunctionName=name, Payload=b'{"Records": []}'), names):
                 pass

@@ -16,7 +16,14 @@ from tickwire.errors import TickwireError
 
 # What the templates depend on. The functions' source is not among it: a deployment takes that from
 # the project as it stands, not from the assembly.
-_INPUTS = ("cdk", "cdk.json", "settings.toml", "lambdas/identity/user.py", "tickwire/venues/registry.py")
+_INPUTS = (
+    "cdk",
+    "cdk.json",
+    "settings.toml",
+    "lambdas/identity/user.py",
+    "tickwire/analytics",
+    "tickwire/venues/registry.py",
+)
 _MINIMUM_NODE = 20
 _STAMP = ".complete"
 

@@ -23,19 +23,26 @@ Expression = Any
 KEPT_TYPES = frozenset(
     {
         "AWS::ApiGatewayV2::Api",
+        "AWS::ApiGatewayV2::Authorizer",
         "AWS::ApiGatewayV2::Integration",
         "AWS::ApiGatewayV2::Route",
         "AWS::ApiGatewayV2::Stage",
         "AWS::CloudWatch::Alarm",
+        "AWS::Cognito::UserPool",
+        "AWS::Cognito::UserPoolClient",
+        "AWS::Cognito::UserPoolDomain",
+        "AWS::Cognito::UserPoolGroup",
         "AWS::DynamoDB::Table",
         "AWS::Glue::Database",
         "AWS::IAM::Policy",
         "AWS::IAM::Role",
         "AWS::KMS::Key",
         "AWS::Kinesis::Stream",
+        "AWS::Lambda::Alias",
         "AWS::Lambda::EventSourceMapping",
         "AWS::Lambda::Function",
         "AWS::Lambda::Permission",
+        "AWS::Lambda::Version",
         "AWS::Logs::LogGroup",
         "AWS::S3::Bucket",
         "AWS::S3::BucketPolicy",
@@ -55,7 +62,7 @@ _REASONS = {
     "AWS::IAM::ManagedPolicy": "whoever operates a laptop needs no leave",
     "AWS::EC2::": "a laptop needs no network of its own",
     "AWS::Kinesis::StreamConsumer": "the local event source reads the stream itself",
-    "AWS::Lambda::Version": "nothing local runs a published version",
+    "AWS::CodeDeploy::": "a laptop has no version to go back to",
     "AWS::ApiGateway::Account": "the emulator needs no leave to write logs",
     "AWS::Athena::": "DuckDB reads the lake",
     "AWS::CloudWatch::CompositeAlarm": "the emulator has no alarms over alarms",
@@ -70,6 +77,9 @@ _UNKNOWN = "not known to the emulator"
 # Any Python will do for MiniStack, which runs its own.
 _RUNTIME = "python3.13"
 _ENDPOINT_VARIABLE = "TICKWIRE_WEBSOCKET_ENDPOINT"
+_ISSUER_VARIABLE = "TICKWIRE_TOKEN_ISSUER"
+_KEYS_VARIABLE = "TICKWIRE_TOKEN_KEYS_URL"
+_EXECUTE_API = "/_aws/execute-api"
 _SUBSTITUTION = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.[A-Za-z0-9.]+)?\}")
 
 
@@ -137,7 +147,7 @@ def rewrite(
     *,
     code: CodeLocation,
     overrides: Mapping[str, str] | None = None,
-    execute_api_url: str | None = None,
+    endpoint_url: str | None = None,
 ) -> Rewritten:
     """Rewrite one template; the argument is not changed.
 
@@ -147,14 +157,15 @@ def rewrite(
         What every function runs.
     overrides
         Environment variables set on every function, over its own.
-    execute_api_url
-        Where the emulator serves its APIs, ``http://host:port/_aws/execute-api``; a function that
-        posts to WebSocket connections is pointed there. None leaves AWS' own address.
+    endpoint_url
+        The emulator's address: a function that posts to WebSocket connections, or reads the keys of the user
+        pool, is pointed there. None leaves AWS' own addresses.
 
     Raises
     ------
     UnknownTemplate
-        If an image function has no command, so that its handler is unknown.
+        If an image function has no command, so that its handler is unknown, or if one posts to a WebSocket API
+        that the template has not.
     """
     work = copy.deepcopy(dict(template))
     resources: dict[str, dict[str, Any]] = work.get("Resources", {})
@@ -163,7 +174,8 @@ def rewrite(
     for resource in resources.values():
         if resource["Type"] == "AWS::Lambda::Function":
             _rewrite_function(resource["Properties"], code)
-            _override(resource["Properties"], overrides or {}, _endpoint(resources, execute_api_url))
+            _point_to(resource["Properties"], resources, endpoint_url)
+            _override(resource["Properties"], overrides or {})
     # The check of the bootstrap stack's version; the emulator has none.
     work.pop("Rules", None)
     work.get("Parameters", {}).pop("BootstrapVersion", None)
@@ -257,21 +269,33 @@ def _rewrite_function(properties: dict[str, Any], code: CodeLocation) -> None:
     properties["Runtime"] = _RUNTIME
 
 
-def _endpoint(resources: Mapping[str, Mapping[str, Any]], execute_api_url: str | None) -> Expression | None:
-    if execute_api_url is None:
-        return None
+def _point_to(
+    properties: Mapping[str, Any], resources: Mapping[str, Mapping[str, Any]], endpoint_url: str | None
+) -> None:
+    variables = properties.get("Environment", {}).get("Variables", {})
+    if endpoint_url is None:
+        return
+    if _ENDPOINT_VARIABLE in variables:
+        variables[_ENDPOINT_VARIABLE] = _websocket_endpoint(resources, endpoint_url)
+    if _KEYS_VARIABLE in variables:
+        # The pool's id is the last part of the issuer's address.
+        pool = {"Fn::Select": [3, {"Fn::Split": ["/", variables[_ISSUER_VARIABLE]]}]}
+        variables[_KEYS_VARIABLE] = {"Fn::Join": ["/", [endpoint_url, pool, ".well-known/jwks.json"]]}
+
+
+def _websocket_endpoint(resources: Mapping[str, Mapping[str, Any]], endpoint_url: str) -> Expression:
     for resource in resources.values():
-        if resource["Type"] == "AWS::ApiGatewayV2::Stage":
-            properties = resource["Properties"]
-            return {"Fn::Join": ["/", [execute_api_url, properties["ApiId"], properties["StageName"]]]}
-    return None
+        if resource["Type"] != "AWS::ApiGatewayV2::Stage":
+            continue
+        properties = resource["Properties"]
+        api = resources[_target(properties["ApiId"]) or ""]
+        if api["Properties"]["ProtocolType"] == "WEBSOCKET":
+            return {"Fn::Join": ["/", [endpoint_url + _EXECUTE_API, properties["ApiId"], properties["StageName"]]]}
+    raise UnknownTemplate("a function posts to a WebSocket API that its template has not")
 
 
-def _override(properties: dict[str, Any], overrides: Mapping[str, str], endpoint: Expression | None) -> None:
-    variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
-    if endpoint is not None and _ENDPOINT_VARIABLE in variables:
-        variables[_ENDPOINT_VARIABLE] = endpoint
-    variables.update(overrides)
+def _override(properties: dict[str, Any], overrides: Mapping[str, str]) -> None:
+    properties.setdefault("Environment", {}).setdefault("Variables", {}).update(overrides)
 
 
 def _target(expression: Expression) -> str | None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,10 +67,14 @@ class Delivered:
 
 
 class Watcher:
-    """Subscribes to everything, from a thread of its own, and reconnects until stopped."""
+    """Subscribes to everything, from a thread of its own, and reconnects until stopped.
 
-    def __init__(self, url: str) -> None:
+    ``token`` gives an access token, which a programme sends in a header; a page would need a ticket.
+    """
+
+    def __init__(self, url: str, *, token: Callable[[], str]) -> None:
         self._url = url
+        self._token = token
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
         self._task: asyncio.Task[None] | None = None
@@ -101,7 +106,11 @@ class Watcher:
     async def _watch(self) -> None:
         while True:
             try:
-                async with aiohttp.ClientSession() as session, session.ws_connect(self._url, max_msg_size=0) as socket:
+                headers = {"Authorization": f"Bearer {await asyncio.to_thread(self._token)}"}
+                async with (
+                    aiohttp.ClientSession(headers=headers) as session,
+                    session.ws_connect(self._url, max_msg_size=0) as socket,
+                ):
                     await socket.send_json(
                         {"action": "subscribe", "topics": ["bars.1s", "trades", "health"], "symbols": ["*"]}
                     )

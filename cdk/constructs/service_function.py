@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
@@ -30,6 +31,8 @@ class ServiceFunction(Construct):
         packages exceed the 250 MB of a zip.
     vpc
         Where the function runs; None keeps it outside, with access to AWS alone.
+    given_up
+        Where a call goes that nobody waits for, once Lambda has tried it three times; None drops it.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class ServiceFunction(Construct):
         requirements: Sequence[str] | None = None,
         vpc: ec2.IVpc | None = None,
         security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        given_up: sqs.IQueue | None = None,
     ) -> None:
         super().__init__(scope, id_)
         self.name = name
@@ -76,6 +80,7 @@ class ServiceFunction(Construct):
             "vpc": vpc,
             "vpc_subnets": None if vpc is None else ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
             "security_groups": None if security_groups is None else list(security_groups),
+            "dead_letter_queue": given_up,
         }
         if requirements is not None:
             acknowledge(

@@ -1,7 +1,7 @@
 """The parts that the settings of a stage are made of; bounds are AWS' own where no reason is given."""
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -26,11 +26,13 @@ class AlarmSettings(Part):
 class StreamSettings(Part):
     """One Kinesis stream.
 
-    ``shards`` is the number of provisioned shards; 0 means on-demand capacity.
+    ``shards`` is the number of provisioned shards; 0 means on-demand capacity. ``shard_metrics`` has
+    Kinesis tell of each shard what goes in, which shows a hot one, at the price of three metrics a shard.
     """
 
     shards: int = Field(ge=0)
     retention_hours: int = Field(ge=24, le=8760)
+    shard_metrics: bool = False
 
 
 class ConsumerSettings(Part):
@@ -71,13 +73,15 @@ class DatabaseSettings(Part):
     """Aurora PostgreSQL Serverless v2: its bounds in Aurora capacity units (2 GiB each) and readers.
 
     The minimum stays above 0: a cluster that pauses takes many seconds to wake, the writers wait
-    meanwhile, and RDS Proxy keeps it from pausing.
+    meanwhile, and RDS Proxy keeps it from pausing. ``proxy`` puts RDS Proxy before it for callers that
+    come and go; it is paid for as if it were eight capacity units.
     """
 
     min_capacity: float = Field(ge=0.5, le=256)
     max_capacity: float = Field(ge=1, le=256)
     readers: int = Field(ge=0, le=15)
     backup_days: int = Field(ge=1, le=35)
+    proxy: bool = False
 
 
 class StateStoreSettings(Part):
@@ -85,6 +89,51 @@ class StateStoreSettings(Part):
 
     node_type: str = Field(pattern=r"^db\.[a-z0-9]+\.[a-z0-9]+$")
     replicas: int = Field(ge=0, le=5)
+
+
+class AnalyticsSettings(Part):
+    """What asks the lake, and what keeps it.
+
+    ``scan_gigabytes`` is the most that one query of Athena may read, ``results_days`` how long its results
+    are kept. ``orphan_days`` is the age from which a file that no snapshot names may be removed: above the
+    14 days for which its announcement can wait in the committer's queue.
+    ``bigquery_identity`` is the number of the identity that a BigQuery connection to AWS shows; with it,
+    that connection may read the lake.
+    """
+
+    scan_gigabytes: int = Field(default=100, ge=1, le=7_000)
+    results_days: int = Field(default=30, ge=1, le=3_650)
+    orphan_days: int = Field(default=16, ge=15, le=365)
+    bigquery_identity: str | None = Field(default=None, pattern=r"^\d{6,30}$")
+
+
+class LakeSettings(Part):
+    """The lake's bucket.
+
+    ``replica_region`` names a second region that gets a copy of every object within a quarter of an hour,
+    and of every backup; None keeps all in the stage's own.
+    """
+
+    replica_region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+
+
+class GovernanceSettings(Part):
+    """What watches the account, each once: switch off what it has already.
+
+    ``trail`` is CloudTrail, ``config`` the recorder and rules of AWS Config, ``threats`` GuardDuty,
+    ``backups`` the plan of AWS Backup with its vault. ``audit_days`` is how long the bucket of audit
+    records keeps an object from being deleted or overwritten, by ``audit_lock``: ``governance`` lets who
+    may bypass it do so, ``compliance`` nobody, the account's root included; ``none`` holds nothing.
+    ``budget`` is in dollars a month, for the whole account; None has none.
+    """
+
+    trail: bool = True
+    config: bool = True
+    threats: bool = True
+    backups: bool = True
+    audit_days: int = Field(ge=1, le=36_500)
+    audit_lock: Literal["none", "governance", "compliance"] = "none"
+    budget: int | None = Field(default=None, ge=1)
 
 
 class TaskSettings(Part):

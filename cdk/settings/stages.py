@@ -24,6 +24,8 @@ _FUNCTIONS = {
     "signals": {"memory": 1769, "timeout_seconds": 60},
     "lake_writer": {"memory": 1769, "timeout_seconds": 120},
     "lake_committer": {"memory": 1024, "timeout_seconds": 60},
+    # Four million trades are read and sorted at once, which takes 1.5 GB; 15 minutes are Lambda's most.
+    "lake_maintenance": {"memory": 3008, "timeout_seconds": 900},
     "store_writer": {"memory": 1024, "timeout_seconds": 60},
     "dead_letters": {"memory": 512, "timeout_seconds": 60},
     "broadcaster": {"memory": 1024, "timeout_seconds": 60},
@@ -35,7 +37,12 @@ _FUNCTIONS = {
     # A dataset of a year is read whole, and an endpoint takes minutes to be made.
     "model_rollout": {"memory": 1769, "timeout_seconds": 120},
     "model_seed": {"memory": 512, "timeout_seconds": 900},
+    # Below the minute after which it comes again.
+    "canary": {"memory": 256, "timeout_seconds": 50},
 }
+
+# Twice the shards: while a shard is split, those that it becomes are read beside it.
+_RESERVED = {name: {**_FUNCTIONS[name], "reserved": 16} for name in _CONSUMERS}
 
 _FEEDS = (
     {"feed": "binance", "symbols": ("BTC-USDT", "ETH-USDT", "SOL-USDT")},
@@ -51,6 +58,7 @@ _DEV: Mapping[str, Any] = {
     "feeds": _FEEDS,
     "database": {"min_capacity": 0.5, "max_capacity": 4, "readers": 0, "backup_days": 7},
     "state": {"node_type": "db.t4g.small", "replicas": 0},
+    "governance": {"threats": False, "audit_days": 30, "audit_lock": "none"},
     "ingestor": {
         "cpu": 1024,
         "memory": 2048,
@@ -100,9 +108,11 @@ _DEV: Mapping[str, Any] = {
 _PROD: Mapping[str, Any] = {
     **_DEV,
     "partitions": 64,
-    "stream": {"shards": 8, "retention_hours": 168},
-    "database": {"min_capacity": 2, "max_capacity": 32, "readers": 1, "backup_days": 35},
+    "stream": {"shards": 8, "retention_hours": 168, "shard_metrics": True},
+    "functions": {**_FUNCTIONS, **_RESERVED},
+    "database": {"min_capacity": 2, "max_capacity": 32, "readers": 1, "backup_days": 35, "proxy": True},
     "state": {"node_type": "db.r7g.large", "replicas": 1},
+    "governance": {"audit_days": 365, "audit_lock": "governance"},
     # Two tasks read every feed; the validator removes the twin's trades.
     "ingestor": {
         "cpu": 2048,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import CfnOutput, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_glue as glue
@@ -11,10 +11,12 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk.constructs.database import Database
-from cdk.constructs.grants import grant_items
+from cdk.constructs.grants import grant, grant_items, grant_key
+from cdk.constructs.lake_replication import LakeReplication
 from cdk.constructs.private_bucket import PrivateBucket
 from cdk.constructs.state_store import StateStore
 from cdk.settings import StageSettings
+from tickwire.lake import TABLE
 
 _STRING = dynamodb.AttributeType.STRING
 _NUMBER = dynamodb.AttributeType.NUMBER
@@ -23,14 +25,34 @@ _NUMBER = dynamodb.AttributeType.NUMBER
 class DataStack(Stack):
     """Stateful: the stores, each encrypted with the stack's key."""
 
-    def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, vpc: ec2.IVpc, **stack: Any) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        settings: StageSettings,
+        vpc: ec2.IVpc,
+        log_key: kms.IKey,
+        **stack: Any,
+    ) -> None:
         super().__init__(scope, id_, **stack)
         removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
         self.key = kms.Key(self, "Key", description="Tickwire stores", enable_key_rotation=True, removal_policy=removal)
         self._settings = settings
         self._removal = removal
 
-        self.lake = PrivateBucket(self, "Lake", key=self.key, removal_policy=removal)
+        # Iceberg never changes a data file, and who asks for old days can wait as little as for new ones. Its
+        # metadata are small, read at every commit, and stay where they are.
+        self.lake = PrivateBucket(self, "Lake", key=self.key, removal_policy=removal, tiered=f"{TABLE}/data/")
+        if settings.lake.replica_region is not None:
+            LakeReplication(self, "LakeReplication", lake=self.lake, key=self.key, settings=settings)
+        self.query_results = PrivateBucket(
+            self,
+            "QueryResults",
+            key=self.key,
+            removal_policy=removal,
+            expire_after=Duration.days(settings.analytics.results_days),
+        )
         self.lake_database = f"tickwire_{settings.stage}"
         lake_database = glue.CfnDatabase(
             self,
@@ -66,6 +88,7 @@ class DataStack(Stack):
             settings=settings,
             vpc=vpc,
             key=self.key,
+            log_key=log_key,
             removal_policy=RemovalPolicy.SNAPSHOT if settings.protected else RemovalPolicy.DESTROY,
         )
 
@@ -88,21 +111,47 @@ class DataStack(Stack):
                 "glue:GetTable",
                 "glue:UpdateTable",
             ],
-            resource_arns=self._lake_catalogue_arns(),
+            resource_arns=self.lake_catalogue_arns(),
         ).assert_success()
 
     def grant_lake_reading(self, role: iam.IGrantable) -> None:
         """Let a role read the tables of the lake's database: where they are, and what lies there."""
         iam.Grant.add_to_principal(
-            grantee=role, actions=["glue:GetTable"], resource_arns=self._lake_catalogue_arns()
+            grantee=role, actions=["glue:GetTable"], resource_arns=self.lake_catalogue_arns()
         ).assert_success()
         self.lake.grant_get_object(role)
+
+    def grant_lake_maintenance(self, role: iam.IGrantable) -> None:
+        """Let a role read the table, add data files to the lake and delete what nothing names.
+
+        Not write metadata, without which nothing changes in a table.
+        """
+        iam.Grant.add_to_principal(
+            grantee=role, actions=["glue:GetTable"], resource_arns=self.lake_catalogue_arns()
+        ).assert_success()
+        objects = self.lake.arn_for_objects
+        for action, prefixes in {
+            "s3:GetObject": ("trades/*", "maintenance/*"),
+            "s3:PutObject": ("trades/data/*", "maintenance/*"),
+            "s3:DeleteObject": ("trades/data/*", "trades/metadata/*"),
+        }.items():
+            iam.Grant.add_to_principal(
+                grantee=role, actions=[action], resource_arns=[objects(prefix) for prefix in prefixes]
+            ).assert_success()
+        grant(role, "s3:ListBucket", on=self.lake.bucket_arn)
+        grant_key(role, self.key, "Decrypt", "GenerateDataKey")
+
+    @property
+    def tables(self) -> list[dynamodb.Table]:
+        """The tables of DynamoDB."""
+        return [self.connections, self.subscriptions, self.last_values, self.coordination]
 
     def grant_coordination(self, role: iam.IGrantable) -> None:
         """Let a role compare and set items of the coordination table, by their keys alone."""
         grant_items(role, self.coordination, "GetItem", "UpdateItem")
 
-    def _lake_catalogue_arns(self) -> list[str]:
+    def lake_catalogue_arns(self) -> list[str]:
+        """Give the ARNs of the catalogue, the lake's database and its tables, which Glue asks for together."""
         return [
             self.format_arn(service="glue", resource="catalog"),
             self.format_arn(service="glue", resource="database", resource_name=self.lake_database),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import Aws, CfnOutput, Duration, Fn, RemovalPolicy, Stack
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
@@ -37,7 +37,7 @@ class IdentityStack(Stack):
                 description=_MAY[role],
             )
         self.programmes = self._new_programmes_client()
-        self._login_prefix = settings.access.login_prefix or Fn.join("-", ["tickwire", settings.stage, Aws.ACCOUNT_ID])
+        self._login_prefix = settings.access.login_prefix or f"tickwire-{settings.stage}-{Aws.ACCOUNT_ID}"
         self.users.add_domain("Login", cognito_domain=cognito.CognitoDomainOptions(domain_prefix=self._login_prefix))
         self.key = kms.Key(
             self, "Key", description="Tickwire tickets", enable_key_rotation=True, removal_policy=RemovalPolicy.DESTROY
@@ -66,12 +66,12 @@ class IdentityStack(Stack):
     @property
     def issuer(self) -> str:
         """The pool's address, as its tokens name it; its keys are at ``/.well-known/jwks.json`` below."""
-        return self.users.user_pool_provider_url
+        return f"https://cognito-idp.{self.region}.amazonaws.com/{self.users.user_pool_id}"
 
     @property
     def login_url(self) -> str:
         """Where people log in; ``/oauth2/authorize`` and ``/oauth2/token`` are below."""
-        return Fn.join("", ["https://", self._login_prefix, ".auth.", self.region, ".amazoncognito.com"])
+        return f"https://{self._login_prefix}.auth.{self.region}.amazoncognito.com"
 
     def grant_issuing(self, role: iam.IGrantable) -> None:
         """Let a role leave tickets."""

@@ -2,6 +2,7 @@ import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { Connection } from "./feed/connection";
 import { Market } from "./feed/market";
+import { LocalSession, type Login, LoginSession } from "./feed/session";
 import "./styles.css";
 
 const market = new Market();
@@ -10,14 +11,20 @@ const root = createRoot(document.getElementById("root")!);
 try {
   const reply = await fetch("/config.json");
   if (!reply.ok) throw new Error(`/config.json: ${reply.status}`);
-  const { websocketUrl, source } = (await reply.json()) as { websocketUrl: string; source?: string };
-  new Connection(
-    websocketUrl,
+  const config = (await reply.json()) as { websocketUrl: string; source?: string; login?: Login; tokenUrl?: string };
+  const session =
+    config.login === undefined ? new LocalSession(config.tokenUrl ?? "/token", window) : new LoginSession(config.login, window);
+  // On AWS a path below the page's own address, which CloudFront hands on.
+  const url = new URL(config.websocketUrl, location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  void new Connection(
+    url.href,
+    session,
     ["bars.1s", "bars.1m", "trades", "quotes", "health"],
     (message) => market.apply(message),
     (state) => market.setConnection(state),
   ).open();
-  root.render(<App market={market} source={source ?? ""} />);
+  root.render(<App market={market} source={config.source ?? ""} />);
 } catch (error) {
   root.render(
     <p className="fatal">

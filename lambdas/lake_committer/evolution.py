@@ -39,6 +39,6 @@ def add_missing_columns(table: Any) -> None:
             raise SchemaMismatch(f"column {field.name} is new and must not be null, which old files cannot keep to")
         if field.field_id != field_id:
             raise SchemaMismatch(f"column {field.name} has the id {field.field_id}, the table would give it {field_id}")
-    with table.update_schema() as update:
+    with table.update_schema(allow_incompatible_changes=False) as update:
         for field in missing:
             update.add_column(field.name, field.field_type, doc=field.doc)

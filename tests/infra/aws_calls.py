@@ -184,6 +184,11 @@ class _Walk:
     # What a unit names
 
     def _follow(self, unit: _Unit) -> None:
+        if unit is unit.module.body:
+            # A decorator may hand its function to whoever calls it by a route or a name.
+            for function in unit.module.functions.values():
+                if any(getattr(node, "decorator_list", None) for node in function.nodes):
+                    self._reach(function)
         types = _annotated(unit)
         called = {id(node.func): _shape(node) for node in _nodes(unit) if isinstance(node, ast.Call)}
         for node in _nodes(unit):
@@ -470,8 +475,10 @@ def _rights(
 
 def _fits(keywords: list[ast.keyword], service: str, operation: str) -> bool:
     shape = _model(service).operation_model(operation).input_shape
-    members = set() if shape is None else set(shape.members)
-    return {keyword.arg for keyword in keywords if keyword.arg is not None} <= members
+    members, required = (set(), set()) if shape is None else (set(shape.members), set(shape.required_members))
+    named = {keyword.arg for keyword in keywords if keyword.arg is not None}
+    complete = required <= named or any(keyword.arg is None for keyword in keywords)
+    return named <= members and complete
 
 
 def _rights_of(service: str, operation: str) -> frozenset[str]:

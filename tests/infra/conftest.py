@@ -31,6 +31,18 @@ class Application:
             for path in sorted(folder.glob("*.template.json"))
         }
 
+    def images(self) -> dict[str, tuple[Path, str]]:
+        """Give the images by their hash: the folder that each is built from, and its Dockerfile in there."""
+        return {
+            name: (self.folder / image["source"]["directory"], image["source"].get("dockerFile", "Dockerfile"))
+            for path in sorted(self.folder.glob("*.assets.json"))
+            for name, image in json.loads(path.read_text()).get("dockerImages", {}).items()
+        }
+
+    def dockerfiles(self) -> dict[str, str]:
+        """Give the Dockerfiles of the images by their hash, by their paths in the project."""
+        return {name: dockerfile for name, (_, dockerfile) in self.images().items()}
+
     def resources(self, kind: str) -> list[Resource]:
         """Give every resource of a type, over all stacks."""
         return [
@@ -152,3 +164,31 @@ def prod(synthesise: Callable[..., Application], tmp_path_factory: pytest.TempPa
 def dev(synthesise: Callable[..., Application], tmp_path_factory: pytest.TempPathFactory) -> Application:
     """Stage ``dev``."""
     return synthesise("dev", tmp_path_factory.mktemp("cdk") / "dev")
+
+
+Deployable = Callable[[str], tuple[Application, str]]
+"""Gives what ``cdk deploy`` would upload of a stage, zips bundled, and what its command line complained of."""
+
+
+@pytest.fixture(scope="session")
+def deployable(tmp_path_factory: pytest.TempPathFactory) -> Deployable:
+    """Each stage by the command line, synthesised when it is first asked for."""
+    if shutil.which("node") is None:
+        pytest.skip("the AWS CDK needs Node.js to synthesise")
+    from cdk.synthesis import SynthesisFailed, synthesise
+
+    made: dict[str, tuple[Application, str]] = {}
+
+    def give(stage: str) -> tuple[Application, str]:
+        if stage not in made:
+            folder = tmp_path_factory.mktemp("deployable") / stage
+            fault = ""
+            try:
+                synthesise(stage, folder)
+            except SynthesisFailed as error:
+                # The templates are there none the less, for the tests of what is in them.
+                fault = str(error)
+            made[stage] = Application(folder), fault
+        return made[stage]
+
+    return give

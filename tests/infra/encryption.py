@@ -41,6 +41,7 @@ STORES_NOTHING = {
     "AWS::CloudFormation::": "templates",
     "AWS::CloudFront::": "caches what lies in a bucket, encrypted by AWS",
     "AWS::CloudWatch::": "metrics and what is drawn from them",
+    "AWS::CodeDeploy::": "how traffic moves from a version to the next",
     "AWS::Cognito::": "users, encrypted by AWS alone: it takes no key of ours",
     "AWS::Config::": "what resources look like; delivered to a bucket",
     "AWS::EC2::": "the network; no volume is among it",

@@ -99,15 +99,22 @@ class Programme:
         return f"{self.address} ({self.module})"
 
 
-def programmes(references: References, *, root: Path = PROJECT) -> list[Programme]:
+def programmes(
+    references: References, dockerfiles: Mapping[str, str] | None = None, *, root: Path = PROJECT
+) -> list[Programme]:
     """Give every function and task that runs code of ours.
+
+    Parameters
+    ----------
+    dockerfiles
+        Hash of an image, as in its tag → the Dockerfile that it is built by, from the root of the project.
 
     Raises
     ------
     Unexplained
         If one runs what is neither ours nor the CDK's own.
     """
-    return [*_functions(references), *_tasks(references, root)]
+    return [*_functions(references), *_tasks(references, dockerfiles or {}, root)]
 
 
 def statements(references: References, role: Address) -> list[Statement]:
@@ -254,7 +261,7 @@ def _by_destination(references: References, stack: str, value: Any) -> Iterator[
 
 def _mappings(references: References, function: Address) -> Iterator[tuple[str, dict[str, Any]]]:
     for address, mapping in references.all("AWS::Lambda::EventSourceMapping"):
-        if function in references.targets(address.stack, mapping["Properties"]["FunctionName"]):
+        if function == references.function(address.stack, mapping["Properties"]["FunctionName"]):
             yield address.stack, mapping["Properties"]
 
 
@@ -262,13 +269,10 @@ def _mappings(references: References, function: Address) -> Iterator[tuple[str, 
 
 
 def _functions(references: References) -> Iterator[Programme]:
-    for address, function in references.all("AWS::Lambda::Function"):
+    for address, function in references.own_functions():
         properties = function["Properties"]
         command = at(properties, "ImageConfig.Command")
         handler = command[0] if command else str(properties.get("Handler"))
-        if str(properties.get("Runtime", "")).startswith("nodejs"):
-            # We write none: it is a custom resource of the CDK's own.
-            continue
         module, _, entry = handler.rpartition(".")
         if not module.startswith("lambdas."):
             raise Unexplained(f"{address} runs {handler}, which is not in lambdas/: who says what it calls?")
@@ -277,23 +281,24 @@ def _functions(references: References) -> Iterator[Programme]:
         yield Programme(address, role, module, entry, at(properties, "Environment.Variables"))
 
 
-def _tasks(references: References, root: Path) -> Iterator[Programme]:
+def _tasks(references: References, dockerfiles: Mapping[str, str], root: Path) -> Iterator[Programme]:
     for address, task in references.all("AWS::ECS::TaskDefinition"):
         for container in task["Properties"]["ContainerDefinitions"]:
             role = references.target(address.stack, task["Properties"].get("TaskRoleArn"))
             assert role is not None
-            module = f"{_module(container, root)}.__main__"
+            module = f"{_module(container, dockerfiles, root)}.__main__"
             yield Programme(address, role, module, None, container.get("Environment"))
 
 
-def _module(container: Mapping[str, Any], root: Path) -> str:
-    """Give what ``python -m`` runs: the container's command, or else that of the folder's Dockerfile."""
+def _module(container: Mapping[str, Any], dockerfiles: Mapping[str, str], root: Path) -> str:
+    """Give what ``python -m`` runs: the container's command, or else that of its image."""
     command = container.get("Command")
     if not command:
-        dockerfile = root / "ecs_tasks" / container["Name"] / "Dockerfile"
+        named = re.search(r"[0-9a-f]{64}", json.dumps(container["Image"]))
+        dockerfile = root / dockerfiles.get(named.group(0) if named else "", "")
         found = re.search(r"^CMD (\[.*\])$", dockerfile.read_text(), re.MULTILINE) if dockerfile.is_file() else None
         if found is None:
-            raise Unexplained(f"container {container['Name']} has no command, and {dockerfile} none in exec form")
+            raise Unexplained(f"container {container['Name']} has no command, and its image none in exec form")
         command = json.loads(found.group(1))
     if command[:2] != ["python", "-m"]:
         raise Unexplained(f"container {container['Name']} runs {command}: which module is it?")

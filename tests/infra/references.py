@@ -56,6 +56,19 @@ class References:
         found = self.targets(stack, value)
         return found.pop() if len(found) == 1 else None
 
+    def function(self, stack: str, value: Any) -> Address | None:
+        """Give the function that a value refers to, by itself or by an alias or a version of it."""
+        found = self.target(stack, value)
+        while found is not None and self.type(found) in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
+            found = self.target(found.stack, self.properties(found)["FunctionName"])
+        return found
+
+    def own_functions(self) -> Iterator[tuple[Address, dict[str, Any]]]:
+        """Give the functions that run code of ours."""
+        for address, function in self.all("AWS::Lambda::Function"):
+            if not is_of_the_cdk(address, function):
+                yield address, function
+
     def _targets(self, stack: str, value: Any) -> Iterator[Address]:
         if isinstance(value, list):
             for part in value:
@@ -78,6 +91,15 @@ class References:
     def _known(self, stack: str, name: str) -> Iterator[Address]:
         if name in self._templates[stack]["Resources"]:
             yield Address(stack, name)
+
+
+def is_of_the_cdk(address: Address, function: Mapping[str, Any]) -> bool:
+    """Tell the functions that the CDK brings for its custom resources; they run only while a stack is deployed.
+
+    They run on Node, which ours never do, but for the one that copies files into buckets.
+    """
+    runtime = str(function["Properties"].get("Runtime", ""))
+    return runtime.startswith("nodejs") or address.name.startswith("CustomCDKBucketDeployment")
 
 
 def at(value: Any, path: str) -> Any:

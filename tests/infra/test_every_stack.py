@@ -76,11 +76,8 @@ def _add(kind: str, **properties: Any) -> Callable[[Templates], None]:
 
 
 def _allow(action: str, resource: Any) -> Callable[[Templates], None]:
-    def change(templates: Templates) -> None:
-        document = _first(templates, "AWS::IAM::Policy")["Properties"]["PolicyDocument"]
-        document["Statement"].append({"Effect": "Allow", "Action": action, "Resource": resource})
-
-    return change
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return _add("AWS::IAM::Policy", PolicyDocument={"Statement": [statement]})
 
 
 _ARN = "arn:aws:s3:::bucket"

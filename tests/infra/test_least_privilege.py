@@ -14,8 +14,9 @@ STAGES = ("dev", "prod")
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_programme_may_do_what_it_does_and_nothing_else(request: Any, stage: str) -> None:
-    references = References(request.getfixturevalue(stage).templates)
-    found = programmes(references)
+    application = request.getfixturevalue(stage)
+    references = References(application.templates)
+    found = programmes(references, application.dockerfiles())
     assert {programme.module.split(".")[0] for programme in found} >= {"lambdas", "ecs_tasks"}
     faults = [fault for programme in found for fault in judged(references, programme)]
     assert not faults, "\n".join(faults)
@@ -103,6 +104,12 @@ def test_calls_are_found_through_wrappers_by_name_and_in_late_imports(root: Path
 def test_a_method_that_nobody_names_is_not_taken_for_a_call(root: Path) -> None:
     rights = calls_of("lambdas.keeper.handler", "handler", root=root).rights
     assert not {"s3:GetObject", "dynamodb:DeleteItem", "sqs:PurgeQueue"} & set(rights)
+
+
+def test_a_function_that_a_decorator_hands_on_is_called(root: Path) -> None:
+    handler = root / "lambdas/keeper/handler.py"
+    handler.write_text(handler.read_text() + "\n@app.get('/row')\ndef row():\n    table.forget('key')\n")
+    assert "dynamodb:DeleteItem" in calls_of("lambdas.keeper.handler", "handler", root=root).rights
 
 
 def test_a_method_is_told_from_another_of_its_name_by_its_arguments(root: Path) -> None:

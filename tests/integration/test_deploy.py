@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from local.deploy import Deployment, DeploymentFailed, deploy, synthesise
 from local.emulator import Emulator
+from local.identity import LocalUser
 
 pytestmark = pytest.mark.services(
     "apigatewayv2", "cloudformation", "dynamodb", "glue", "kinesis", "lambda", "s3", "sqs"
@@ -60,6 +61,14 @@ def client(emulator: Emulator) -> Callable[[str], Any]:
         )
 
     return make
+
+
+@pytest.fixture(scope="module")
+def user(deployment: Deployment, emulator: Emulator) -> LocalUser:
+    outputs = deployment.outputs
+    user = LocalUser(emulator.endpoint_url, pool_id=outputs["UserPoolId"], client_id=outputs["ProgrammesClientId"])
+    user.create()
+    return user
 
 
 def test_every_function_of_the_project_is_deployed(deployment: Deployment) -> None:
@@ -154,10 +163,11 @@ def test_posts_to_connections_reach_the_emulator(deployment: Deployment, client:
         connections.post_to_connection(ConnectionId="nobody", Data=b"{}")
 
 
-async def test_a_client_is_told_that_its_ping_arrived(deployment: Deployment) -> None:
+async def test_a_client_is_told_that_its_ping_arrived(deployment: Deployment, user: LocalUser) -> None:
     import websockets
 
-    async with websockets.connect(deployment.websocket_url) as socket:
+    headers = {"Authorization": f"Bearer {user.token()}"}
+    async with websockets.connect(deployment.websocket_url, additional_headers=headers) as socket:
         await socket.send(json.dumps({"action": "ping"}))
         assert json.loads(await socket.recv())["type"] == "pong"
 

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tickwire.analytics.named_queries import named_queries, named_query
 from tickwire.cli.output import CommandError
 
 _DESCRIPTION = """\
-Runs one SQL statement (DuckDB's dialect) over the lake's table `trades` and prints the result. Where
+Runs one SQL statement (DuckDB's dialect) over the lake's table `trades` and prints the result, or one
+of the named queries, which Athena has too: --list shows what they answer and which parameters they take. Where
 PostgreSQL can be reached, `bars`, `progress`, `gaps`, `quarantined`, `notices` and `dead_letters` are
 tables too. Without --lake the stack that `tickwire run` has started here is asked; without one, the
 Glue database that TICKWIRE_LAKE_DATABASE names, with the AWS credentials of the environment.
@@ -26,6 +28,8 @@ examples:
   tickwire query "SELECT * FROM bars WHERE interval_seconds = 60" --csv > bars.csv
   tickwire query "SELECT avg(price) FROM trades" --lake trades.parquet --json
   tickwire query "DESCRIBE trades" --lake glue:tickwire_prod
+  tickwire query --list
+  tickwire query --named bars --param symbols=BTC-USD,ETH-USD --param seconds=900 --param start=2024-08-08
 
 exit codes: 0 done, 1 the query failed or there is no lake to ask, 2 wrong usage
 """
@@ -40,7 +44,18 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("sql", metavar="SQL", help="the statement; - reads it from standard input")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("sql", metavar="SQL", nargs="?", help="the statement; - reads it from standard input")
+    what.add_argument("--named", metavar="NAME", help="run this named query")
+    what.add_argument("--list", action="store_true", help="list the named queries with their parameters")
+    parser.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        type=_assignment,
+        metavar="NAME=VALUE",
+        help="give a named query's parameter a value; may be said again",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print an array of objects; decimals are strings, exact")
     form.add_argument("--csv", action="store_true", help="print comma-separated values with a header")
@@ -60,8 +75,18 @@ def _row_limit(text: str) -> int:
     return int(text)
 
 
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
 def main(args: argparse.Namespace) -> int:
     """Run the statement and print its result."""
+    if args.list:
+        _print_named_queries()
+        return 0
     try:
         import duckdb
         import pyarrow as pa
@@ -70,7 +95,7 @@ def main(args: argparse.Namespace) -> int:
     from tickwire.cli.query_sources import find_sources, open_tables
     from tickwire.cli.query_text import print_csv, print_json, print_table
 
-    sql = sys.stdin.read() if args.sql == "-" else args.sql
+    sql = _statement(args)
     if not sql.strip():
         raise CommandError("there is no SQL to run")
     sources = find_sources(args.folder, lake=args.lake, database=args.database, environment=os.environ)
@@ -89,3 +114,19 @@ def main(args: argparse.Namespace) -> int:
     except (duckdb.Error, pa.ArrowException) as error:
         raise CommandError(str(error).strip()) from error
     return 0
+
+
+def _statement(args: argparse.Namespace) -> str:
+    if args.named is not None:
+        return named_query(args.named).sql(dict(args.param))
+    if args.param:
+        raise CommandError("--param is for --named; write values into the statement itself")
+    return str(sys.stdin.read() if args.sql == "-" else args.sql)
+
+
+def _print_named_queries() -> None:
+    for query in named_queries().values():
+        print(f"{query.name}\n  {query.answers}")
+        for parameter in query.parameters:
+            print(f"    {parameter.name:<8}  {parameter.kind:<9}  {parameter.says} ({parameter.default})")
+        print()

@@ -1,4 +1,5 @@
 import type { ServerMessage, Topic } from "./protocol";
+import type { Session } from "./session";
 
 export type ConnectionState = "connecting" | "live" | "waiting";
 
@@ -6,7 +7,10 @@ const FIRST_BACKOFF_MS = 250;
 const MAX_BACKOFF_MS = 10_000;
 const PING_MS = 240_000; // API Gateway closes a connection after ten idle minutes.
 
-/** A WebSocket that subscribes on every connect and comes back by itself, with full jitter. */
+/**
+ * A WebSocket that subscribes on every connect and comes back by itself, with full jitter. A browser sends no header
+ * with one, so each connect begins with a ticket, which is good once.
+ */
 export class Connection {
   private socket: WebSocket | null = null;
   private backoff = FIRST_BACKOFF_MS;
@@ -16,14 +20,24 @@ export class Connection {
 
   constructor(
     private readonly url: string,
+    private readonly session: Session,
     private readonly topics: Topic[],
     private readonly onMessage: (message: ServerMessage) => void,
     private readonly onState: (state: ConnectionState) => void,
   ) {}
 
-  open(): void {
+  async open(): Promise<void> {
     this.onState("connecting");
-    const socket = new WebSocket(this.url);
+    let ticket: string;
+    try {
+      ticket = await newTicket(await this.session.token());
+    } catch (error) {
+      console.warn("no ticket", error);
+      this.comeBack();
+      return;
+    }
+    if (this.closed) return;
+    const socket = new WebSocket(`${this.url}?ticket=${ticket}`);
     this.socket = socket;
     socket.onopen = () => {
       this.backoff = FIRST_BACKOFF_MS;
@@ -40,10 +54,7 @@ export class Connection {
     };
     socket.onclose = () => {
       clearInterval(this.ping);
-      if (this.closed) return;
-      this.onState("waiting");
-      this.retry = setTimeout(() => this.open(), Math.random() * this.backoff);
-      this.backoff = Math.min(this.backoff * 2, MAX_BACKOFF_MS);
+      this.comeBack();
     };
   }
 
@@ -53,4 +64,17 @@ export class Connection {
     clearTimeout(this.retry);
     this.socket?.close();
   }
+
+  private comeBack(): void {
+    if (this.closed) return;
+    this.onState("waiting");
+    this.retry = setTimeout(() => void this.open(), Math.random() * this.backoff);
+    this.backoff = Math.min(this.backoff * 2, MAX_BACKOFF_MS);
+  }
+}
+
+async function newTicket(token: string): Promise<string> {
+  const reply = await fetch("/ws-tickets", { method: "POST", headers: { Authorization: `Bearer ${token}` } });
+  if (!reply.ok) throw new Error(`/ws-tickets: ${reply.status}`);
+  return ((await reply.json()) as { ticket: string }).ticket;
 }

@@ -265,23 +265,41 @@ def test_the_function_behind_a_custom_resource_is_left_out() -> None:
     assert {item.logical_id for item in rewritten.left_out} == {"Provider", "Migrate"}
 
 
-def test_posts_to_connections_go_to_the_emulator() -> None:
-    api, stage = {"Ref": "Api"}, {"Ref": "Stage"}
+def test_posts_to_connections_go_to_the_websocket_api_of_the_emulator() -> None:
+    api, stage = {"Ref": "Screens"}, {"Ref": "Stage"}
     away = {"Fn::Join": ["", ["https://", api, ".execute-api.eu-west-1.amazonaws.com/", stage]]}
     template = {
         "Resources": {
-            "Api": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {}},
+            "Rest": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"ProtocolType": "HTTP"}},
+            "RestStage": {
+                "Type": "AWS::ApiGatewayV2::Stage",
+                "Properties": {"ApiId": {"Ref": "Rest"}, "StageName": "$default"},
+            },
+            "Screens": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"ProtocolType": "WEBSOCKET"}},
             "Stage": {"Type": "AWS::ApiGatewayV2::Stage", "Properties": {"ApiId": api, "StageName": "live"}},
             "Broadcaster": zip_function(Environment={"Variables": {"TICKWIRE_WEBSOCKET_ENDPOINT": away}}),
             "Other": zip_function(),
         }
     }
-    url = "http://127.0.0.1:4566/_aws/execute-api"
-    functions = rewrite(template, code=CODE, execute_api_url=url).template["Resources"]
+    functions = rewrite(template, code=CODE, endpoint_url="http://127.0.0.1:4566").template["Resources"]
     assert functions["Broadcaster"]["Properties"]["Environment"]["Variables"] == {
-        "TICKWIRE_WEBSOCKET_ENDPOINT": {"Fn::Join": ["/", [url, api, "live"]]}
+        "TICKWIRE_WEBSOCKET_ENDPOINT": {"Fn::Join": ["/", ["http://127.0.0.1:4566/_aws/execute-api", api, "live"]]}
     }
     assert functions["Other"]["Properties"]["Environment"]["Variables"] == {}
+
+
+def test_the_keys_of_the_user_pool_are_read_from_the_emulator_and_its_tokens_keep_their_issuer() -> None:
+    issuer = {"Fn::Join": ["", ["https://cognito-idp.", {"Ref": "AWS::Region"}, ".amazonaws.com/", {"Ref": "Users"}]]}
+    keys = {"Fn::Join": ["", [issuer, "/.well-known/jwks.json"]]}
+    variables = {"TICKWIRE_TOKEN_ISSUER": issuer, "TICKWIRE_TOKEN_KEYS_URL": keys}
+    template = {"Resources": {"Authorizer": zip_function(Environment={"Variables": variables})}}
+    rewritten = rewrite(template, code=CODE, endpoint_url="http://127.0.0.1:4566").template["Resources"]
+    found = rewritten["Authorizer"]["Properties"]["Environment"]["Variables"]
+    assert found["TICKWIRE_TOKEN_ISSUER"] == issuer
+    pool = {"Fn::Select": [3, {"Fn::Split": ["/", issuer]}]}
+    assert found["TICKWIRE_TOKEN_KEYS_URL"] == {
+        "Fn::Join": ["/", ["http://127.0.0.1:4566", pool, ".well-known/jwks.json"]]
+    }
 
 
 def test_the_check_of_the_bootstrap_stack_goes() -> None:

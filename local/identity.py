@@ -1,0 +1,55 @@
+"""The user of a local run: made in the emulator's user pool, as an operator makes one in Cognito."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from lambdas.identity.user import Role
+
+NAME = "you@localhost.localdomain"
+
+_RENEW_SECONDS = 300
+
+
+class LocalUser:
+    """A viewer, and access tokens for it: the emulator signs them as Cognito does, and the same code verifies them.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(
+        self, endpoint_url: str, *, pool_id: str, client_id: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        import boto3
+
+        self._client = boto3.client("cognito-idp", endpoint_url=endpoint_url)
+        self._pool_id = pool_id
+        self._client_id = client_id
+        self._clock = clock
+        self._password = secrets.token_urlsafe(24) + "aA1!"
+        self._lock = threading.Lock()
+        self._token = ""
+        self._renew_at = float("-inf")
+
+    def create(self) -> None:
+        """Make the user, with a password that nobody else knows, and let it view."""
+        user: dict[str, Any] = {"UserPoolId": self._pool_id, "Username": NAME}
+        self._client.admin_create_user(**user, TemporaryPassword=self._password, MessageAction="SUPPRESS")
+        self._client.admin_set_user_password(**user, Password=self._password, Permanent=True)
+        self._client.admin_add_user_to_group(**user, GroupName=Role.VIEWER.value)
+
+    def token(self) -> str:
+        """Give an access token that is good for a while yet."""
+        with self._lock:
+            if self._clock() >= self._renew_at:
+                result = self._client.admin_initiate_auth(
+                    UserPoolId=self._pool_id,
+                    ClientId=self._client_id,
+                    AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+                    AuthParameters={"USERNAME": NAME, "PASSWORD": self._password},
+                )["AuthenticationResult"]
+                self._token = str(result["AccessToken"])
+                self._renew_at = self._clock() + int(result["ExpiresIn"]) - _RENEW_SECONDS
+            return self._token

@@ -1,0 +1,1 @@
+"""Questions to the lake: one text each, for Athena and for DuckDB."""
