@@ -11,6 +11,7 @@ from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import configure_alarms
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.log_retention import keep_logs
+from cdk.constructs.model_images import stage_model_images
 from cdk.constructs.permission_boundary import apply_boundary
 from cdk.constructs.task_service import stage_task_images
 from cdk.settings import StageSettings, settings_of
@@ -22,11 +23,14 @@ from cdk.stacks.delivery import DeliveryStack
 from cdk.stacks.edge import REGION as EDGE_REGION
 from cdk.stacks.edge import EdgeStack
 from cdk.stacks.foundation import FoundationStack
+from cdk.stacks.governance import GovernanceStack
 from cdk.stacks.identity import IdentityStack
 from cdk.stacks.ingestion import IngestionStack
+from cdk.stacks.model import ModelStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.observability import ObservabilityStack
 from cdk.stacks.processing import ProcessingStack
+from cdk.stacks.replica import ReplicaStack
 from cdk.stacks.streams import StreamsStack
 
 
@@ -102,8 +106,16 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         app, f"{prefix}-Network", description="Tickwire: network", log_key=foundation.log_key, **stateful
     )
     streams = StreamsStack(app, f"{prefix}-Streams", description="Tickwire: streams and queues", **stateful)
-    data = DataStack(app, f"{prefix}-Data", description="Tickwire: stores", vpc=network.vpc, **stateful)
+    data = DataStack(
+        app,
+        f"{prefix}-Data",
+        description="Tickwire: stores",
+        vpc=network.vpc,
+        log_key=foundation.log_key,
+        **stateful,
+    )
     shared: dict[str, Any] = {**stateless, "foundation": foundation, "streams": streams, "data": data}
+    _add_governance(app, settings, foundation=foundation, streams=streams, data=data, stateful=stateful)
     processing = ProcessingStack(
         app,
         f"{prefix}-Processing",
@@ -138,6 +150,17 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     # Who reads a new field of a record is there before who writes it.
     for reader in (processing, delivery):
         ingestion.add_stack_dependency(reader, "reads what the ingestor writes")
+    model = ModelStack(
+        app,
+        f"{prefix}-Model",
+        description="Tickwire: model endpoint and nightly training",
+        source=source,
+        image_folder=stage_model_images(scratch_folder()),
+        foundation=foundation,
+        network=network,
+        data=data,
+        **stateful,
+    )
     # On a laptop the page tells, and an alarm would have nobody to wake.
     if settings.stage != LOCAL:
         ObservabilityStack(
@@ -149,13 +172,14 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
             processing=processing,
             delivery=delivery,
             ingestion=ingestion,
+            model=model,
             **shared,
         )
     for stack in app.node.children:
         if isinstance(stack, Stack):
             apply_boundary(stack, settings, foundation)
-        # A key holds for its region; what the CDK adds, it adds here.
-        if isinstance(stack, Stack) and stack is not edge:
+        # A key holds for its region; the stacks of another one make no functions.
+        if isinstance(stack, Stack) and stack.region == foundation.region:
             keep_logs(stack, settings, foundation.log_key)
 
 
@@ -170,3 +194,34 @@ def _edge(app: App, settings: StageSettings) -> EdgeStack | None:
         settings=settings,
         env=Environment(region=EDGE_REGION, account=settings.account),
     )
+
+
+def _add_governance(
+    app: App,
+    settings: StageSettings,
+    *,
+    foundation: FoundationStack,
+    streams: StreamsStack,
+    data: DataStack,
+    stateful: Mapping[str, Any],
+) -> None:
+    """Add what watches the account, and what stands in the second region; a laptop has neither."""
+    if settings.stage == LOCAL:
+        return
+    prefix = f"Tickwire-{settings.stage}"
+    governance = GovernanceStack(
+        app,
+        f"{prefix}-Governance",
+        description="Tickwire: audit, backups, budget",
+        foundation=foundation,
+        streams=streams,
+        data=data,
+        **stateful,
+    )
+    if settings.lake.replica_region is not None:
+        elsewhere = Environment(region=settings.lake.replica_region, account=settings.account)
+        replica = ReplicaStack(
+            app, f"{prefix}-Replica", description="Tickwire: copies", **{**stateful, "env": elsewhere}
+        )
+        data.add_stack_dependency(replica, "replication needs the bucket")
+        governance.add_stack_dependency(replica, "backups are copied to its vault")

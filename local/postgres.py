@@ -30,6 +30,21 @@ class LocalPostgres:
         """A ``postgresql://`` address for psycopg, over the server's Unix socket."""
         return str(self._server.get_uri())
 
+    @property
+    def folder(self) -> Path:
+        """Where its data are."""
+        return self._folder
+
+    @property
+    def system_user(self) -> str | None:
+        """The user that the server runs as where we are root, which PostgreSQL refuses to run as; else None."""
+        user: str | None = self._server.system_user
+        return user
+
+    def program(self, name: str) -> str:
+        """Give the path of one of PostgreSQL's programs, of the server's own version."""
+        return str(Path(self._server.bin_path) / name)
+
     def start(self) -> None:
         """Create the cluster where the folder has none, start it and wait until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)

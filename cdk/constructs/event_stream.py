@@ -1,12 +1,20 @@
-"""A Kinesis stream, encrypted, with an alarm for writes that it turns away."""
+"""A Kinesis stream, encrypted, with alarms for writes and reads that it turns away."""
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import new_alarm
 from cdk.settings import StreamSettings
+
+# Those that tell a hot shard: all of them would cost twice as much and say no more.
+_SHARD_METRICS = [
+    kinesis.ShardLevelMetrics.INCOMING_BYTES,
+    kinesis.ShardLevelMetrics.INCOMING_RECORDS,
+    kinesis.ShardLevelMetrics.WRITE_PROVISIONED_THROUGHPUT_EXCEEDED,
+]
 
 
 class EventStream(Construct):
@@ -26,7 +34,9 @@ class EventStream(Construct):
             encryption=kinesis.StreamEncryption.KMS,
             encryption_key=key,
             removal_policy=removal_policy,
+            shard_level_metrics=_SHARD_METRICS if settings.shard_metrics else None,
         )
+        acknowledge(self.stream, {"AwsSolutions-KDS3": "A key of ours, whose use its policy and CloudTrail can limit"})
         # Writers retry what a full shard turns away, so a few are harmless and a steady count is not.
         new_alarm(
             self,
@@ -35,4 +45,14 @@ class EventStream(Construct):
             runbook="stream-writes-throttled",
             says="The shards of a stream are too few for what is written",
             threshold=10,
+        )
+        # Two are content with what a shard gives to all its pollers; the others have a fan-out of their own.
+        new_alarm(
+            self,
+            "ReadsThrottled",
+            self.stream.metric_read_provisioned_throughput_exceeded(period=Duration.minutes(1), statistic="Sum"),
+            runbook="stream-reads-throttled",
+            says="More readers poll a stream than its shards can serve",
+            threshold=10,
+            periods=5,
         )

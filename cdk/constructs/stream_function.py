@@ -10,6 +10,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import new_alarm
 from cdk.constructs.failure_destination import WriteOnlyBucket
 from cdk.constructs.log_metric import alarm_on_stopped_partitions
@@ -50,6 +51,9 @@ class StreamFunction(ServiceFunction):
             "on_failure": WriteOnlyBucket(failures),
             "metrics_config": lambda_.MetricsConfig(metrics=[lambda_.MetricType.EVENT_COUNT]),
         }
+        acknowledge(
+            self, {"AwsSolutions-IAM5[Resource::…Failures…/*]": "Lambda names the objects that it leaves there"}
+        )
         source: sources.KinesisConsumerEventSource | sources.KinesisEventSource
         if consumer.fan_out:
             self.consumer = kinesis.StreamConsumer(

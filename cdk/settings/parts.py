@@ -1,8 +1,9 @@
 """The parts that the settings of a stage are made of; bounds are AWS' own where no reason is given."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cdk.settings.part import Part
 
@@ -25,11 +26,13 @@ class AlarmSettings(Part):
 class StreamSettings(Part):
     """One Kinesis stream.
 
-    ``shards`` is the number of provisioned shards; 0 means on-demand capacity.
+    ``shards`` is the number of provisioned shards; 0 means on-demand capacity. ``shard_metrics`` has
+    Kinesis tell of each shard what goes in, which shows a hot one, at the price of three metrics a shard.
     """
 
     shards: int = Field(ge=0)
     retention_hours: int = Field(ge=24, le=8760)
+    shard_metrics: bool = False
 
 
 class ConsumerSettings(Part):
@@ -70,13 +73,15 @@ class DatabaseSettings(Part):
     """Aurora PostgreSQL Serverless v2: its bounds in Aurora capacity units (2 GiB each) and readers.
 
     The minimum stays above 0: a cluster that pauses takes many seconds to wake, the writers wait
-    meanwhile, and RDS Proxy keeps it from pausing.
+    meanwhile, and RDS Proxy keeps it from pausing. ``proxy`` puts RDS Proxy before it for callers that
+    come and go; it is paid for as if it were eight capacity units.
     """
 
     min_capacity: float = Field(ge=0.5, le=256)
     max_capacity: float = Field(ge=1, le=256)
     readers: int = Field(ge=0, le=15)
     backup_days: int = Field(ge=1, le=35)
+    proxy: bool = False
 
 
 class StateStoreSettings(Part):
@@ -100,6 +105,35 @@ class AnalyticsSettings(Part):
     results_days: int = Field(default=30, ge=1, le=3_650)
     orphan_days: int = Field(default=16, ge=15, le=365)
     bigquery_identity: str | None = Field(default=None, pattern=r"^\d{6,30}$")
+
+
+class LakeSettings(Part):
+    """The lake's bucket.
+
+    ``replica_region`` names a second region that gets a copy of every object within a quarter of an hour,
+    and of every backup; None keeps all in the stage's own.
+    """
+
+    replica_region: str | None = Field(default=None, pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+
+
+class GovernanceSettings(Part):
+    """What watches the account, each once: switch off what it has already.
+
+    ``trail`` is CloudTrail, ``config`` the recorder and rules of AWS Config, ``threats`` GuardDuty,
+    ``backups`` the plan of AWS Backup with its vault. ``audit_days`` is how long the bucket of audit
+    records keeps an object from being deleted or overwritten, by ``audit_lock``: ``governance`` lets who
+    may bypass it do so, ``compliance`` nobody, the account's root included; ``none`` holds nothing.
+    ``budget`` is in dollars a month, for the whole account; None has none.
+    """
+
+    trail: bool = True
+    config: bool = True
+    threats: bool = True
+    backups: bool = True
+    audit_days: int = Field(ge=1, le=36_500)
+    audit_lock: Literal["none", "governance", "compliance"] = "none"
+    budget: int | None = Field(default=None, ge=1)
 
 
 class TaskSettings(Part):
@@ -146,3 +180,44 @@ class AccessSettings(Part):
     login_prefix: str | None = Field(default=None, pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")
     threat_protection: bool = False
     rate_limit: int = Field(default=2_000, ge=10, le=2_000_000_000)
+
+
+class ModelSettings(Part):
+    """The model: where it is served and trained, from how much, and how carefully it is replaced.
+
+    ``instance_type`` serves each of the two variants, from ``instances`` up to ``max_instances`` of them;
+    whether they are Graviton follows from its name. A run learns from ``train_days`` of bars and is judged on
+    the ``holdout_days`` after them. ``capture_percent`` of the requests and answers are kept. A challenger
+    stays ``bake_minutes`` at each share of the traffic, and has to answer ``min_invocations`` there. ``hour``
+    is when a run begins, UTC.
+    """
+
+    instance_type: str = Field(pattern=r"^ml\.[a-z]+\d[a-z-]*\.\w+$")
+    instances: int = Field(ge=1)
+    max_instances: int = Field(ge=1)
+    training_instance_type: str = Field(pattern=r"^ml\.[a-z]+\d[a-z-]*\.\w+$")
+    train_days: int = Field(ge=30, le=730)
+    holdout_days: int = Field(ge=5, le=90)
+    capture_percent: int = Field(ge=1, le=100)
+    # An alarm needs three minutes to be raised.
+    bake_minutes: int = Field(ge=5, le=180)
+    min_invocations: int = Field(ge=0)
+    hour: int = Field(ge=0, le=23)
+
+    @model_validator(mode="after")
+    def _refuse_what_sagemaker_refuses(self) -> Self:
+        for instance_type in (self.instance_type, self.training_instance_type):
+            if re.match(r"ml\.[a-z]+\d[a-z]*d", instance_type):
+                raise ValueError(
+                    f"{instance_type} has a local disk, which takes no key of ours: write one without the d"
+                )
+        if self.max_instances < self.instances:
+            raise ValueError("max_instances must be at least instances")
+        if self.instance_type.startswith("ml.t2.") and self.max_instances > self.instances:
+            raise ValueError("SageMaker does not scale t2: write max_instances = instances, or another instance_type")
+        return self
+
+    @property
+    def on_graviton(self) -> bool:
+        """Whether the instances that serve are ARM; SageMaker trains on x86 alone."""
+        return re.match(r"ml\.[a-z]+\d+g", self.instance_type) is not None

@@ -19,7 +19,10 @@ from cdk.settings.parts import (
     DatabaseSettings,
     FeedSettings,
     FunctionSettings,
+    GovernanceSettings,
     IngestorSettings,
+    LakeSettings,
+    ModelSettings,
     StateStoreSettings,
     StreamSettings,
     TaskSettings,
@@ -79,8 +82,11 @@ class StageSettings(BaseSettings):
     feeds: tuple[FeedSettings, ...] = Field(min_length=1)
     database: DatabaseSettings
     state: StateStoreSettings
+    lake: LakeSettings = LakeSettings()
+    governance: GovernanceSettings
     ingestor: IngestorSettings
     backfiller: TaskSettings
+    model: ModelSettings
     protected: bool
     log_retention_days: int
     availability_zones: int = Field(ge=2)
@@ -134,8 +140,20 @@ class StageSettings(BaseSettings):
                 "more shards than partitions would leave shards empty: write stream.shards smaller",
             ),
             (
+                all(reserved is None or reserved >= self.stream.shards for reserved in self._reserved()),
+                "a function that reads a stream runs once a shard: write its `reserved` at least stream.shards",
+            ),
+            (
                 self.database.min_capacity <= self.database.max_capacity,
                 "database.max_capacity must be at least database.min_capacity",
+            ),
+            (
+                self.lake.replica_region != self.region,
+                "lake.replica_region must be another region than the stage's own",
+            ),
+            (
+                self.protected or self.governance.audit_lock == "none",
+                'a stage that can be deleted has no locked audit records: write governance.audit_lock = "none"',
             ),
             (all(feed.feed in FEEDS for feed in self.feeds), f"feeds are {', '.join(FEEDS)}"),
             (
@@ -213,6 +231,9 @@ class StageSettings(BaseSettings):
                     *(FeedSettings(feed=feed.feed, symbols=part) for part in parts),
                 )
         return groups
+
+    def _reserved(self) -> list[int | None]:
+        return [self.functions[name].reserved for name in self.consumers]
 
     def max_record_age(self, consumer: str) -> int:
         """Give the age, in seconds, at which a consumer gives a record up."""

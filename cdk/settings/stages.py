@@ -34,9 +34,15 @@ _FUNCTIONS = {
     "authorizer": {"memory": 512, "timeout_seconds": 9},
     "rest_api": {"memory": 1024, "timeout_seconds": 20},
     "migrations": {"memory": 512, "timeout_seconds": 300},
+    # A dataset of a year is read whole, and an endpoint takes minutes to be made.
+    "model_rollout": {"memory": 1769, "timeout_seconds": 120},
+    "model_seed": {"memory": 512, "timeout_seconds": 900},
     # Below the minute after which it comes again.
     "canary": {"memory": 256, "timeout_seconds": 50},
 }
+
+# Twice the shards: while a shard is split, those that it becomes are read beside it.
+_RESERVED = {name: {**_FUNCTIONS[name], "reserved": 16} for name in _CONSUMERS}
 
 _FEEDS = (
     {"feed": "binance", "symbols": ("BTC-USDT", "ETH-USDT", "SOL-USDT")},
@@ -52,6 +58,7 @@ _DEV: Mapping[str, Any] = {
     "feeds": _FEEDS,
     "database": {"min_capacity": 0.5, "max_capacity": 4, "readers": 0, "backup_days": 7},
     "state": {"node_type": "db.t4g.small", "replicas": 0},
+    "governance": {"threats": False, "audit_days": 30, "audit_lock": "none"},
     "ingestor": {
         "cpu": 1024,
         "memory": 2048,
@@ -67,6 +74,20 @@ _DEV: Mapping[str, Any] = {
     },
     # An hour of the busiest symbol takes 300 MB while its bars are recomputed, the libraries as much.
     "backfiller": {"cpu": 512, "memory": 2048, "tasks": 1, "on_demand": 0, "spot": 1},
+    # A serverless endpoint would be cheaper, and knows no second variant, no capture of data and no network.
+    "model": {
+        "instance_type": "ml.c7g.large",
+        "instances": 1,
+        "max_instances": 1,
+        "training_instance_type": "ml.m5.large",
+        "train_days": 90,
+        "holdout_days": 20,
+        "capture_percent": 100,
+        "bake_minutes": 10,
+        # Nobody may be asking the endpoint of a stage that is for trying things out.
+        "min_invocations": 0,
+        "hour": 2,
+    },
     "protected": False,
     "access": {"threat_protection": False},
     "log_retention_days": 14,
@@ -87,9 +108,11 @@ _DEV: Mapping[str, Any] = {
 _PROD: Mapping[str, Any] = {
     **_DEV,
     "partitions": 64,
-    "stream": {"shards": 8, "retention_hours": 168},
-    "database": {"min_capacity": 2, "max_capacity": 32, "readers": 1, "backup_days": 35},
+    "stream": {"shards": 8, "retention_hours": 168, "shard_metrics": True},
+    "functions": {**_FUNCTIONS, **_RESERVED},
+    "database": {"min_capacity": 2, "max_capacity": 32, "readers": 1, "backup_days": 35, "proxy": True},
     "state": {"node_type": "db.r7g.large", "replicas": 1},
+    "governance": {"audit_days": 365, "audit_lock": "governance"},
     # Two tasks read every feed; the validator removes the twin's trades.
     "ingestor": {
         "cpu": 2048,
@@ -106,6 +129,18 @@ _PROD: Mapping[str, Any] = {
         "max_groups": 16,
     },
     "backfiller": {"cpu": 1024, "memory": 4096, "tasks": 2, "on_demand": 1, "spot": 1},
+    "model": {
+        "instance_type": "ml.c7g.large",
+        "instances": 2,
+        "max_instances": 4,
+        "training_instance_type": "ml.m5.xlarge",
+        "train_days": 365,
+        "holdout_days": 30,
+        "capture_percent": 100,
+        "bake_minutes": 30,
+        "min_invocations": 20,
+        "hour": 2,
+    },
     "protected": True,
     "access": {"threat_protection": True},
     "log_retention_days": 90,

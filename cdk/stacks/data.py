@@ -12,9 +12,11 @@ from constructs import Construct
 
 from cdk.constructs.database import Database
 from cdk.constructs.grants import grant, grant_items, grant_key
+from cdk.constructs.lake_replication import LakeReplication
 from cdk.constructs.private_bucket import PrivateBucket
 from cdk.constructs.state_store import StateStore
 from cdk.settings import StageSettings
+from tickwire.lake import TABLE
 
 _STRING = dynamodb.AttributeType.STRING
 _NUMBER = dynamodb.AttributeType.NUMBER
@@ -23,14 +25,27 @@ _NUMBER = dynamodb.AttributeType.NUMBER
 class DataStack(Stack):
     """Stateful: the stores, each encrypted with the stack's key."""
 
-    def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, vpc: ec2.IVpc, **stack: Any) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id_: str,
+        *,
+        settings: StageSettings,
+        vpc: ec2.IVpc,
+        log_key: kms.IKey,
+        **stack: Any,
+    ) -> None:
         super().__init__(scope, id_, **stack)
         removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
         self.key = kms.Key(self, "Key", description="Tickwire stores", enable_key_rotation=True, removal_policy=removal)
         self._settings = settings
         self._removal = removal
 
-        self.lake = PrivateBucket(self, "Lake", key=self.key, removal_policy=removal)
+        # Iceberg never changes a data file, and who asks for old days can wait as little as for new ones. Its
+        # metadata are small, read at every commit, and stay where they are.
+        self.lake = PrivateBucket(self, "Lake", key=self.key, removal_policy=removal, tiered=f"{TABLE}/data/")
+        if settings.lake.replica_region is not None:
+            LakeReplication(self, "LakeReplication", lake=self.lake, key=self.key, settings=settings)
         self.query_results = PrivateBucket(
             self,
             "QueryResults",
@@ -73,6 +88,7 @@ class DataStack(Stack):
             settings=settings,
             vpc=vpc,
             key=self.key,
+            log_key=log_key,
             removal_policy=RemovalPolicy.SNAPSHOT if settings.protected else RemovalPolicy.DESTROY,
         )
 
@@ -124,6 +140,11 @@ class DataStack(Stack):
             ).assert_success()
         grant(role, "s3:ListBucket", on=self.lake.bucket_arn)
         grant_key(role, self.key, "Decrypt", "GenerateDataKey")
+
+    @property
+    def tables(self) -> list[dynamodb.Table]:
+        """The tables of DynamoDB."""
+        return [self.connections, self.subscriptions, self.last_values, self.coordination]
 
     def grant_coordination(self, role: iam.IGrantable) -> None:
         """Let a role compare and set items of the coordination table, by their keys alone."""

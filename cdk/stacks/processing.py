@@ -6,10 +6,12 @@ from typing import Any
 from aws_cdk import CfnOutput, Duration, Stack, triggers
 from constructs import Construct
 
+from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.grants import feed_from_queue, grant_put_records, grant_send_messages
 from cdk.constructs.log_metric import alarm_on_stopped_partitions
 from cdk.constructs.service_function import ServiceFunction
+from cdk.constructs.state_store import STAGES
 from cdk.constructs.stream_function import StreamFunction
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -17,6 +19,7 @@ from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.streams import StreamsStack
 
+_LETTERS = {"AwsSolutions-IAM5[Resource::…DeadLetters…/*]": "Bodies of one bucket; their names say what is in them"}
 _DATABASE_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "psycopg[binary]", "msgspec", "numpy", "pcodec")
 
 
@@ -78,7 +81,7 @@ class ProcessingStack(Stack):
                 "TICKWIRE_CLEAN_STREAM": self._streams.trades_clean.stream_name,
                 "TICKWIRE_TRADES_DLQ_URL": self._streams.trades_dlq.queue_url,
                 "TICKWIRE_DEAD_LETTER_BUCKET": self._streams.dead_letters.bucket_name,
-                "TICKWIRE_STATE_URL": self._data.state.url,
+                "TICKWIRE_STATE_URL": self._data.state.url(STAGES),
                 "TICKWIRE_MAX_AGE_SECONDS": str(self._shared["settings"].max_age_seconds),
             },
             **self._in_vpc,
@@ -87,6 +90,8 @@ class ProcessingStack(Stack):
         grant_put_records(validator.function, self._streams.trades_clean)
         grant_send_messages(validator.function, self._streams.trades_dlq)
         self._streams.dead_letters.grant_put_object(validator.function)
+        acknowledge(validator, _LETTERS)
+        self._data.state.grant_connect(validator.function, STAGES)
         return validator
 
     def _new_signals(self) -> StreamFunction:
@@ -98,12 +103,13 @@ class ProcessingStack(Stack):
             failures=self._streams.failures,
             environment={
                 "TICKWIRE_EVENTS_STREAM": self._streams.market_events.stream_name,
-                "TICKWIRE_STATE_URL": self._data.state.url,
+                "TICKWIRE_STATE_URL": self._data.state.url(STAGES),
             },
             **self._in_vpc,
             **self._shared,
         )
         grant_put_records(signals.function, self._streams.market_events)
+        self._data.state.grant_connect(signals.function, STAGES)
         return signals
 
     def _new_lake_writer(self) -> StreamFunction:
@@ -120,6 +126,9 @@ class ProcessingStack(Stack):
             **self._shared,
         )
         self._data.lake.grant_put_object(writer.function)
+        acknowledge(
+            writer, {"AwsSolutions-IAM5[Resource::…Lake…/*]": "Files of the lake, whose names are their digests"}
+        )
         grant_send_messages(writer.function, self._streams.lake_commits)
         return writer
 
@@ -136,6 +145,13 @@ class ProcessingStack(Stack):
         )
         self._data.lake.grant_keep_objects(committer.function)
         self._data.grant_lake_catalogue(committer.function)
+        acknowledge(
+            committer,
+            {
+                "AwsSolutions-IAM5[Resource::…Lake…/*]": "Files of the lake, whose names are their digests",
+                "AwsSolutions-IAM5[Resource::…:table/…/*]": "Tables of the lake's own database",
+            },
+        )
         # One message group in a FIFO queue: one commit at a time, in order, with no reserved
         # concurrency to throttle against. Ten is the most that a FIFO queue hands over at once.
         feed_from_queue(committer.function, "Commits", self._streams.lake_commits, batch_size=10)
@@ -171,6 +187,7 @@ class ProcessingStack(Stack):
         )
         self._data.database.grant_login(function.function)
         self._streams.dead_letters.grant_put_object(function.function)
+        acknowledge(function, _LETTERS)
         window = settings.dead_letter_window_seconds
         for id_, queue in (("Frames", self._streams.frames_dlq), ("Trades", self._streams.trades_dlq)):
             # More than ten at once needs a window, by SQS' own rule.

@@ -7,6 +7,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.event_stream import EventStream
 from cdk.constructs.failed_calls import FailedCalls
 from cdk.constructs.private_bucket import PrivateBucket
@@ -37,10 +38,10 @@ class StreamsStack(Stack):
             settings.visibility_factor * settings.functions["dead_letters"].timeout_seconds
         )
         self.frames_dlq = WorkQueue(
-            self, "FramesDlq", key=self.key, visibility=dead_letter_visibility, removal_policy=removal
+            self, "FramesDlq", key=self.key, visibility=dead_letter_visibility, removal_policy=removal, aside=True
         ).queue
         self.trades_dlq = WorkQueue(
-            self, "TradesDlq", key=self.key, visibility=dead_letter_visibility, removal_policy=removal
+            self, "TradesDlq", key=self.key, visibility=dead_letter_visibility, removal_policy=removal, aside=True
         ).queue
         self.lake_commits = WorkQueue(
             self,
@@ -68,6 +69,9 @@ class StreamsStack(Stack):
             self, "DeadLetterReading", description="Tickwire: read the bodies of dead letters, as to redrive them"
         )
         self.dead_letters.grant_get_object(operators)
+        acknowledge(
+            operators, {"AwsSolutions-IAM5[Resource::…DeadLetters…/*]": "Any letter of the bucket, and no other"}
+        )
 
         CfnOutput(self, "RawStream", value=self.trades_raw.stream_name)
         CfnOutput(self, "CleanStream", value=self.trades_clean.stream_name)

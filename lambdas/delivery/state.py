@@ -19,6 +19,7 @@ import valkey
 from valkey.backoff import ExponentialBackoff
 from valkey.retry import Retry
 
+from lambdas.delivery.state_login import StateLogin
 from tickwire.errors import TickwireError
 from tickwire.stages.stage import Stage, State
 
@@ -47,22 +48,28 @@ class PartitionState(Generic[State]):
 def connect(url: str) -> Any:
     """Open a client for ``valkey://host:port/0``, ``valkeys://`` for TLS, ``?cluster=true`` for a cluster.
 
+    ``valkeys://user@host:port/0?iam=name`` logs in to MemoryDB's cluster of that name with a token of IAM.
+
     Connecting, reading and writing time out after 2 s; a lost connection is retried twice, which is
     safe because a save that already took place answers as if it took place now.
     """
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
     cluster = options.pop("cluster", "false") == "true"
+    shared: dict[str, Any] = {"socket_timeout": _TIMEOUT_SECONDS, "socket_connect_timeout": _TIMEOUT_SECONDS}
+    if (name := options.pop("iam", None)) is not None:
+        shared["credential_provider"] = StateLogin(user=parts.username or "", cluster=name)
+        # The library takes a user's name from one place alone.
+        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
     url = urlunsplit(parts._replace(query=urlencode(options)))
-    timeouts = {"socket_timeout": _TIMEOUT_SECONDS, "socket_connect_timeout": _TIMEOUT_SECONDS}
     if cluster:
         from valkey.cluster import ValkeyCluster
 
         open_cluster: Any = ValkeyCluster.from_url
-        return open_cluster(url, **timeouts)
+        return open_cluster(url, **shared)
     return valkey.Valkey.from_url(
         url,
-        **timeouts,
+        **shared,
         socket_keepalive=True,
         retry=Retry(ExponentialBackoff(cap=0.2, base=0.02), _RETRIES),
         retry_on_error=[valkey.ConnectionError, valkey.TimeoutError],

@@ -21,3 +21,7 @@ class StaleReplacement(TickwireError):
 
 class SchemaMismatch(TickwireError):
     """The table's columns and the code's cannot be brought together without breaking files or readers."""
+
+
+class LakeUnrecoverable(TickwireError):
+    """No metadata file of the table can be read."""

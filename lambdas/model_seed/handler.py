@@ -4,18 +4,19 @@ import json
 import urllib.request
 from typing import Any
 
-import msgspec
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 from botocore.exceptions import WaiterError
 
 from lambdas.delivery.aws import aws_client
+from lambdas.delivery.settings import read_settings
 from lambdas.model_seed.seed import Seed, create, delete
 
 logger = Logger(service="model_seed")
 
 _CONFIG = Config(connect_timeout=2, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 4})
+_seed = read_settings(Seed)
 _sagemaker = aws_client("sagemaker", config=_CONFIG)
 _s3 = aws_client("s3", config=_CONFIG)
 _ANSWER_SECONDS = 30
@@ -33,11 +34,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """
     failure = None
     try:
-        seed = msgspec.convert(event["ResourceProperties"], Seed, strict=False)
         if event["RequestType"] == "Create":
-            create(seed, sagemaker=_sagemaker, s3=_s3)
+            create(_seed, sagemaker=_sagemaker, s3=_s3)
         elif event["RequestType"] == "Delete":
-            delete(seed, sagemaker=_sagemaker)
+            delete(_seed, sagemaker=_sagemaker)
         # An update changes nothing: the endpoint belongs to the nightly state machine.
     except WaiterError as error:
         if "Max attempts exceeded" in str(error):
@@ -57,7 +57,7 @@ def _answer(event: dict[str, Any], failure: str | None) -> None:
         "Status": "SUCCESS" if failure is None else "FAILED",
         "Reason": failure or "",
         # The same for as long as the resource lives: another one would have CloudFormation delete the old.
-        "PhysicalResourceId": event.get("PhysicalResourceId") or event["ResourceProperties"].get("Endpoint", "none"),
+        "PhysicalResourceId": _seed.endpoint,
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
     request = urllib.request.Request(  # noqa: S310 - CloudFormation gives the address, and it is https

@@ -4,6 +4,8 @@ CloudFormation would replace a model whose image has changed, hence the endpoint
 the seed in the place of a promoted champion. Here an update does nothing.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -19,16 +21,17 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 _WAIT = {"Delay": 15, "MaxAttempts": 52}
 
 
-class Seed(msgspec.Struct, frozen=True, rename="pascal"):
-    """What the custom resource says of the endpoint to make; numbers come as text.
+class Seed(msgspec.Struct, frozen=True):
+    """The environment of the function: the endpoint to make, and what it is made of.
 
-    ``subnets`` and ``security_groups`` are separated by commas.
+    ``subnets`` and ``security_groups`` are separated by commas; ``archive`` is the key of the seed's
+    ``model.tar.gz``, ``capture_prefix`` one of what is captured.
     """
 
     endpoint: str
     image: str
-    role: str
-    bucket: str
+    serving_role: str
+    model_bucket: str
     archive: str
     key: str
     instance_type: str
@@ -57,10 +60,13 @@ def create(seed: Seed, *, sagemaker: Any, s3: Any) -> None:
     """
     if not _exists(seed.endpoint, sagemaker):
         archive = base_rate_archive(SCHEMA)
-        s3.put_object(Bucket=seed.bucket, Key=seed.archive, Body=archive, ContentType="application/gzip")
-        _keep(sagemaker.create_model, **_model(seed))
-        _keep(sagemaker.create_endpoint_config, **_configuration(seed))
-        _keep(sagemaker.create_endpoint, EndpointName=seed.endpoint, EndpointConfigName=seed.name)
+        s3.put_object(Bucket=seed.model_bucket, Key=seed.archive, Body=archive, ContentType="application/gzip")
+        with _unless_there():
+            sagemaker.create_model(**_model(seed))
+        with _unless_there():
+            sagemaker.create_endpoint_config(**_configuration(seed))
+        with _unless_there():
+            sagemaker.create_endpoint(EndpointName=seed.endpoint, EndpointConfigName=seed.name)
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=seed.endpoint, WaiterConfig=_WAIT)
 
 
@@ -93,10 +99,11 @@ def _exists(endpoint: str, sagemaker: Any) -> bool:
     return True
 
 
-def _keep(make: Any, **arguments: Any) -> None:
-    """Make a part unless it is there: SageMaker says so in words only."""
+@contextmanager
+def _unless_there() -> Iterator[None]:
+    """Make a part unless an earlier attempt has made it: SageMaker says so in words only."""
     try:
-        make(**arguments)
+        yield
     except ClientError as error:
         if "already exist" not in error.response["Error"]["Message"]:
             raise
@@ -105,8 +112,8 @@ def _keep(make: Any, **arguments: Any) -> None:
 def _model(seed: Seed) -> dict[str, Any]:
     return {
         "ModelName": seed.name,
-        "ExecutionRoleArn": seed.role,
-        "PrimaryContainer": {"Image": seed.image, "ModelDataUrl": f"s3://{seed.bucket}/{seed.archive}"},
+        "ExecutionRoleArn": seed.serving_role,
+        "PrimaryContainer": {"Image": seed.image, "ModelDataUrl": f"s3://{seed.model_bucket}/{seed.archive}"},
         "VpcConfig": {"SecurityGroupIds": seed.security_groups.split(","), "Subnets": seed.subnets.split(",")},
         "EnableNetworkIsolation": True,
     }
@@ -129,7 +136,7 @@ def _configuration(seed: Seed) -> dict[str, Any]:
         "DataCaptureConfig": {
             "EnableCapture": True,
             "InitialSamplingPercentage": seed.capture_percent,
-            "DestinationS3Uri": f"s3://{seed.bucket}/{seed.capture_prefix}",
+            "DestinationS3Uri": f"s3://{seed.model_bucket}/{seed.capture_prefix}",
             "KmsKeyId": seed.key,
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {

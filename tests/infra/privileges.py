@@ -67,6 +67,9 @@ _KEY_RIGHTS: Sequence[tuple[str, frozenset[str]]] = (
     ),
     (r"secretsmanager:GetSecretValue", frozenset({"kms:Decrypt"})),
 )
+# What a call needs of a key that it names, and that no resource of a template is encrypted with: SageMaker hands it
+# to EC2 for the volumes of an endpoint's instances ("KmsKeyId" of CreateEndpointConfig, API reference).
+_NAMED_KEY_RIGHTS = {"sagemaker:CreateEndpoint": frozenset({"kms:CreateGrant", "kms:DescribeKey"})}
 
 
 class Unexplained(ValueError):
@@ -161,8 +164,12 @@ def judged(references: References, programme: Programme, *, root: Path = PROJECT
 def _judged_keys(references: References, programme: Programme, granted: list[Statement]) -> Iterator[str]:
     needed: dict[Address, dict[str, str]] = {}
     have: dict[Address, set[str]] = {}
+    told = references.targets(programme.address.stack, programme.environment)
     for statement in granted:
         for action in statement.actions:
+            for right in _NAMED_KEY_RIGHTS.get(action, ()):
+                for key in (one for one in told if references.type(one) == "AWS::KMS::Key"):
+                    needed.setdefault(key, {})[right] = f"for {action}"
             for resource in statement.resources:
                 if action.startswith("kms:"):
                     have.setdefault(resource, set()).add(action)

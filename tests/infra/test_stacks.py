@@ -8,8 +8,8 @@ import pytest
 
 from cdk.settings import settings_of
 
-STATEFUL = {"Foundation", "Network", "Streams", "Data"}
-STATELESS = {"Processing", "Delivery", "Ingestion", "Observability"}
+STATEFUL = {"Foundation", "Network", "Streams", "Data", "Identity", "Model", "Governance", "Replica"}
+STATELESS = {"Processing", "Delivery", "Ingestion", "Analytics", "Edge", "Observability"}
 IMAGES = {"validator", "signals", "lake_writer", "lake_committer", "store_writer"}
 ZIPS = {"websocket", "broadcaster", "dead_letters", "migrations", "canary"}
 

@@ -78,9 +78,36 @@ def test_queue_functions_report_partial_failures(prod: Any, name: str, queues: i
     assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
 
 
+_DEAD_LETTERS = ("FramesDlqQueue", "TradesDlqQueue")
+
+
+def test_a_dead_letter_that_cannot_be_stored_is_put_aside_before_it_is_forgotten(prod: Any) -> None:
+    """By hand: a thousand tries of 360 s are four days and four hours, of the fourteen days that SQS keeps it."""
+    queues = {queue.name: queue.properties for queue in prod.resources("AWS::SQS::Queue")}
+    watched = {
+        alarm.properties["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
+        for alarm in prod.resources("AWS::CloudWatch::Alarm")
+        if alarm.properties.get("MetricName") == "ApproximateNumberOfMessagesVisible"
+    }
+    for name in _DEAD_LETTERS:
+        (queue,) = [properties for own, properties in queues.items() if own.startswith(name)]
+        redrive = queue["RedrivePolicy"]
+        aside = redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        assert redrive["maxReceiveCount"] * queue["VisibilityTimeout"] < 0.5 * queue["MessageRetentionPeriod"]
+        assert queues[aside]["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert aside in watched
+
+
+def test_production_sees_a_hot_shard(prod: Any, dev: Any) -> None:
+    for stream in prod.resources("AWS::Kinesis::Stream"):
+        assert {"IncomingBytes", "IncomingRecords"} <= set(stream.properties["DesiredShardLevelMetrics"])
+    for stream in dev.resources("AWS::Kinesis::Stream"):
+        assert "DesiredShardLevelMetrics" not in stream.properties
+
+
 def test_dead_letters_stay_invisible_for_six_times_their_functions_timeout(prod: Any) -> None:
     timeout = prod.function("dead_letters").properties["Timeout"]
-    queues = [queue for queue in prod.resources("AWS::SQS::Queue") if queue.name.startswith(("FramesDlq", "TradesDlq"))]
+    queues = [queue for queue in prod.resources("AWS::SQS::Queue") if queue.name.startswith(_DEAD_LETTERS)]
     assert len(queues) == 2
     assert {queue.properties["VisibilityTimeout"] for queue in queues} == {6 * timeout}
 

@@ -143,12 +143,14 @@ def test_records_without_trades_are_announced_too_so_that_counters_stay_dense(aw
     assert "Contents" not in aws["s3"].list_objects_v2(Bucket="lake")
 
 
-def test_a_retried_event_writes_the_same_object_and_says_nothing_new(aws):
+def test_a_retried_event_writes_the_same_object_and_is_announced_again(aws):
+    """SQS would drop what has the deduplication id of a message of the last five minutes, even one that was purged."""
     batch = event(record(1, 5))
     write_event(batch, **aws)
     write_event(batch, **aws)
     assert aws["s3"].list_objects_v2(Bucket="lake")["KeyCount"] == 1
-    assert len(announced(aws)) == 1
+    first, again = announced(aws)
+    assert first == again
 
 
 def test_what_precedes_a_jump_is_written_and_the_jump_reported(aws):

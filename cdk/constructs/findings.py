@@ -1,0 +1,46 @@
+"""What the account's watchers find, told where the alarms are told."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+_RULES: Mapping[str, dict[str, Any]] = {
+    "Noncompliant": {
+        "source": ["aws.config"],
+        "detail_type": ["Config Rules Compliance Change"],
+        "detail": {"newEvaluationResult": {"complianceType": ["NON_COMPLIANT"]}},
+    },
+    # Medium and above: what is below is a port scan from somewhere, all day.
+    "Threats": {
+        "source": ["aws.guardduty"],
+        "detail_type": ["GuardDuty Finding"],
+        "detail": {"severity": [{"numeric": [">=", 4]}]},
+    },
+    "BackupsFailed": {
+        "source": ["aws.backup"],
+        "detail_type": ["Backup Job State Change", "Copy Job State Change"],
+        "detail": {"state": ["FAILED", "ABORTED", "EXPIRED", "PARTIAL"]},
+    },
+}
+
+
+class Findings(Construct):
+    """Rules of EventBridge that publish to the alarms' topic, in a role's name.
+
+    ``kinds`` are those of them that the stage has a source for: ``Noncompliant``, ``Threats``,
+    ``BackupsFailed``.
+    """
+
+    def __init__(self, scope: Construct, id_: str, *, topic: sns.ITopic, kinds: list[str]) -> None:
+        super().__init__(scope, id_)
+        for kind in kinds:
+            events.Rule(
+                self,
+                kind,
+                event_pattern=events.EventPattern(**_RULES[kind]),
+                targets=[targets.SnsTopic(topic, authorize_using_role=True)],
+            )
