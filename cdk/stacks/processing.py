@@ -9,6 +9,7 @@ from constructs import Construct
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.grants import feed_from_queue, grant_put_records, grant_send_messages
+from cdk.constructs.log_metric import alarm_on_stopped_partitions
 from cdk.constructs.service_function import ServiceFunction
 from cdk.constructs.state_store import STAGES
 from cdk.constructs.stream_function import StreamFunction
@@ -46,21 +47,21 @@ class ProcessingStack(Stack):
         data.state.allow_from(network.function_group, "Stages")
         data.database.allow_from(network.function_group, "Writers")
 
-        validator = self._new_validator()
-        signals = self._new_signals()
-        lake_writer = self._new_lake_writer()
-        lake_committer = self._new_lake_committer()
-        store_writer = self._new_store_writer()
-        dead_letters = self._new_dead_letters(settings)
-        migrations = self._new_migrations(before=[store_writer, dead_letters])
+        self.validator = self._new_validator()
+        self.signals = self._new_signals()
+        self.lake_writer = self._new_lake_writer()
+        self.lake_committer = self._new_lake_committer()
+        self.store_writer = self._new_store_writer()
+        self.dead_letters = self._new_dead_letters(settings)
+        migrations = self._new_migrations(before=[self.store_writer, self.dead_letters])
 
         for function in (
-            validator,
-            signals,
-            lake_writer,
-            lake_committer,
-            store_writer,
-            dead_letters,
+            self.validator,
+            self.signals,
+            self.lake_writer,
+            self.lake_committer,
+            self.store_writer,
+            self.dead_letters,
             migrations,
         ):
             CfnOutput(self, f"{function.node.id}Function", value=function.function.function_name)
@@ -154,6 +155,7 @@ class ProcessingStack(Stack):
         # One message group in a FIFO queue: one commit at a time, in order, with no reserved
         # concurrency to throttle against. Ten is the most that a FIFO queue hands over at once.
         feed_from_queue(committer.function, "Commits", self._streams.lake_commits, batch_size=10)
+        alarm_on_stopped_partitions(committer, committer.log_group, service=committer.name)
         return committer
 
     def _new_store_writer(self) -> StreamFunction:
