@@ -55,12 +55,13 @@ KEPT_TYPES = frozenset(
 # fits. tests/integration/test_left_out.py asks the emulator about each.
 LEFT_OUT = {
     "AWS::RDS::": "PostgreSQL runs beside the emulator",
-    "AWS::SecretsManager::": "PostgreSQL runs beside the emulator",
     "AWS::MemoryDB::": "Valkey runs beside the emulator",
     "AWS::ECS::": "the tasks run as processes",
-    "AWS::ApplicationAutoScaling::": "the tasks run as processes",
     "AWS::Athena::": "DuckDB reads the lake",
     "AWS::Scheduler::": "a run is over before the night",
+    "AWS::StepFunctions::": "a run is over before the night",
+    "AWS::SageMaker::": "a run shows the market, and no prediction",
+    "AWS::CloudWatch::CompositeAlarm": "the emulator has no alarms over alarms",
     "AWS::SNS::": "whoever runs it sees what is wrong on the page",
     "AWS::IAM::ManagedPolicy": "whoever operates a laptop needs no leave",
     "AWS::EC2::": "a laptop needs no network of its own",
