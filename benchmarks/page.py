@@ -15,7 +15,6 @@ from benchmarks.cases import (
     USUAL_BATCH,
     USUAL_SYMBOLS,
 )
-from benchmarks.cost import LOAD, stream_cost
 from benchmarks.results import Report, Result, read
 from benchmarks.table import markdown, rate
 
@@ -167,22 +166,6 @@ def _wire(report: Report) -> list[str]:
     return markdown(("format", *(f"{batch:,}" for batch in BATCHES)), rows)
 
 
-def _cost(report: Report) -> list[str]:
-    sizes = {}
-    # The measured record that is nearest to that of the load, 2.3 M / (64 / 0.05 s) = 1,797 trades, and smaller.
-    ours = _ours(report, "encode", 1_000, USUAL_SYMBOLS)
-    if ours is not None:
-        sizes[TICKWIRE] = ours.facts["bytes_a_trade"]
-    sizes |= {one.by: one.facts["bytes_a_trade"] for one in report.find("encode") if one.by != TICKWIRE}
-    rows = []
-    for by, size in sizes.items():
-        cost = stream_cost(size, partitions=64, flush_seconds=0.05, twins=2, load=LOAD)
-        counts = (f"{size:.1f}", f"{cost.megabytes:,.0f}", f"{cost.records:,}", f"{cost.shards:,}")
-        rows.append((by, *counts, f"${cost.provisioned:,.2f}", f"${cost.on_demand:,.2f}"))
-    head = ("format", "bytes a trade", "MB a second", "records a second", "shards", "provisioned an hour")
-    return markdown((*head, "on demand an hour"), rows)
-
-
 def _platform(report: Report) -> list[str]:
     run = report.platform
     if run is None:
@@ -233,7 +216,6 @@ _TABLES: dict[str, Callable[[Report], list[str]]] = {
     "partitions": _partitions,
     "memory": _memory,
     "wire": _wire,
-    "cost": _cost,
     "platform": _platform,
 }
 

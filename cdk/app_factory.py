@@ -10,6 +10,7 @@ from aws_cdk import App, Environment, Stack, Tags, Validations
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import configure_alarms
 from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.log_retention import keep_logs
 from cdk.constructs.model_images import stage_model_images
 from cdk.constructs.permission_boundary import apply_boundary
 from cdk.constructs.task_service import stage_task_images
@@ -27,6 +28,7 @@ from cdk.stacks.identity import IdentityStack
 from cdk.stacks.ingestion import IngestionStack
 from cdk.stacks.model import ModelStack
 from cdk.stacks.network import NetworkStack
+from cdk.stacks.observability import ObservabilityStack
 from cdk.stacks.processing import ProcessingStack
 from cdk.stacks.replica import ReplicaStack
 from cdk.stacks.streams import StreamsStack
@@ -159,9 +161,25 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
         data=data,
         **stateful,
     )
+    # On a laptop the page tells, and an alarm would have nobody to wake.
+    if settings.stage != LOCAL:
+        ObservabilityStack(
+            app,
+            f"{prefix}-Observability",
+            description="Tickwire: dashboards, alarms over all stacks, canary",
+            source=source,
+            identity=identity,
+            processing=processing,
+            delivery=delivery,
+            ingestion=ingestion,
+            **shared,
+        )
     for stack in app.node.children:
         if isinstance(stack, Stack):
             apply_boundary(stack, settings, foundation)
+        # A key holds for its region; what the CDK adds, it adds here.
+        if isinstance(stack, Stack) and stack is not edge:
+            keep_logs(stack, settings, foundation.log_key)
 
 
 def _edge(app: App, settings: StageSettings) -> EdgeStack | None:

@@ -68,6 +68,11 @@ LEFT_OUT = {
     "AWS::Kinesis::StreamConsumer": "the local event source reads the stream itself",
     "AWS::CodeDeploy::": "a laptop has no version to go back to",
     "AWS::ApiGateway::Account": "the emulator needs no leave to write logs",
+    "AWS::Athena::": "DuckDB reads the lake",
+    "AWS::CloudWatch::CompositeAlarm": "the emulator has no alarms over alarms",
+    "AWS::SageMaker::": "nothing is trained or served by SageMaker on a laptop",
+    "AWS::Scheduler::": "nothing is trained at night on a laptop",
+    "AWS::StepFunctions::": "nothing is trained at night on a laptop",
     "AWS::CDK::Metadata": "says nothing about a resource",
     "Custom::": "the local run does what it would have done",
 }

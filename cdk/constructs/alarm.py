@@ -1,5 +1,8 @@
 """Alarms: made in one way, sent to one place, each with the page that says what to do."""
 
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -10,6 +13,7 @@ from cdk.settings import StageSettings
 
 _TOPIC_PREFIX = "tickwire:alarm-topics"
 _RUNBOOKS = "tickwire:runbooks"
+_RUNBOOK = "tickwire:runbook"
 
 Comparison = cloudwatch.ComparisonOperator
 Missing = cloudwatch.TreatMissingData
@@ -82,12 +86,85 @@ def new_alarm(
         scope,
         id_,
         metric=metric,
-        alarm_description=f"{says}. Runbook: {runbook_link(scope, runbook)}",
+        alarm_description=_description(scope, says, runbook),
         threshold=threshold,
         evaluation_periods=periods,
         datapoints_to_alarm=datapoints,
         comparison_operator=comparison,
         treat_missing_data=missing,
     )
+    alarm.node.add_metadata(_RUNBOOK, runbook)
     send(alarm, urgent=urgent)
     return alarm
+
+
+def new_anomaly_alarm(
+    scope: Construct,
+    id_: str,
+    metric: cloudwatch.IMetric,
+    *,
+    runbook: str,
+    says: str,
+    comparison: cloudwatch.ComparisonOperator,
+    deviations: float = 4,
+    periods: int = 3,
+) -> cloudwatch.Alarm:
+    """Make an alarm on a metric that leaves the band in which it was at this hour of this weekday before.
+
+    For what has no threshold that holds by day and by night. CloudWatch learns the band from up to two
+    weeks of values, and says nothing before it has learnt. The other parameters are as in :func:`new_alarm`.
+
+    Parameters
+    ----------
+    comparison
+        Which side of the band is wrong: ``LESS_THAN_LOWER_THRESHOLD`` or ``GREATER_THAN_UPPER_THRESHOLD``.
+    deviations
+        Half the width of the band, in standard deviations.
+    """
+    alarm = cloudwatch.AnomalyDetectionAlarm(
+        scope,
+        id_,
+        metric=metric,
+        alarm_description=_description(scope, says, runbook),
+        comparison_operator=comparison,
+        std_devs=deviations,
+        evaluation_periods=periods,
+        treat_missing_data=Missing.NOT_BREACHING,
+    )
+    alarm.node.add_metadata(_RUNBOOK, runbook)
+    send(alarm, urgent=False)
+    return alarm
+
+
+def new_page(
+    scope: Construct, id_: str, alarms: Collection[cloudwatch.IAlarm], *, runbook: str, says: str
+) -> cloudwatch.CompositeAlarm:
+    """Page somebody once while any of the alarms stands, however many of them do."""
+    rules = [cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM) for alarm in alarms]
+    page = cloudwatch.CompositeAlarm(
+        scope,
+        id_,
+        alarm_rule=cloudwatch.AlarmRule.any_of(*rules),
+        alarm_description=_description(scope, says, runbook),
+    )
+    send(page, urgent=True)
+    return page
+
+
+class Watched(NamedTuple):
+    """An alarm and the stem of its runbook."""
+
+    alarm: cloudwatch.Alarm
+    runbook: str
+
+
+def alarms_in(scope: IConstruct) -> Iterator[Watched]:
+    """Give the alarms at and below a construct that :func:`new_alarm` and :func:`new_anomaly_alarm` made so far."""
+    for construct in scope.node.find_all():
+        if isinstance(construct, cloudwatch.Alarm):
+            (runbook,) = [entry.data for entry in construct.node.metadata if entry.type == _RUNBOOK]
+            yield Watched(construct, str(runbook))
+
+
+def _description(scope: IConstruct, says: str, runbook: str) -> str:
+    return f"{says}. Runbook: {runbook_link(scope, runbook)}"

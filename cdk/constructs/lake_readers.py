@@ -89,8 +89,12 @@ class AnalystPolicy(iam.ManagedPolicy):
                     sid="ResultsKey",
                     actions=["kms:Decrypt", "kms:GenerateDataKey"],
                     resources=[data.key.key_arn],
-                    # With a bucket key, S3 names the bucket and not the object.
-                    conditions={"StringEquals": {"kms:EncryptionContext:aws:s3:arn": results.bucket_arn}},
+                    # S3 names the bucket where it uses a bucket key, and else the object.
+                    conditions={
+                        "StringLike": {
+                            "kms:EncryptionContext:aws:s3:arn": [results.bucket_arn, results.arn_for_objects("*")]
+                        }
+                    },
                 ),
             ],
         )

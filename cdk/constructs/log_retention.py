@@ -1,6 +1,13 @@
-"""Days of log retention, as the CDK's enumeration writes them."""
+"""How long logs are kept, and with which key."""
 
+from typing import TypeGuard
+
+from aws_cdk import CfnResource, RemovalPolicy, Stack
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+
+from cdk.settings import StageSettings
 
 _RETENTION = {
     1: logs.RetentionDays.ONE_DAY,
@@ -10,6 +17,7 @@ _RETENTION = {
     90: logs.RetentionDays.THREE_MONTHS,
     365: logs.RetentionDays.ONE_YEAR,
 }
+_FUNCTION = "AWS::Lambda::Function"
 
 
 def retention_of(days: int) -> logs.RetentionDays:
@@ -21,3 +29,33 @@ def retention_of(days: int) -> logs.RetentionDays:
         For any other number.
     """
     return _RETENTION[days]
+
+
+def keep_logs(stack: Stack, settings: StageSettings, key: kms.IKey) -> None:
+    """Give a retention and a key to every log group of a stack that has none, and a log group to every function.
+
+    The functions that the CDK makes for its custom resources take neither; without a log group that is
+    made for them, Lambda makes one that keeps everything for ever.
+    """
+    for construct in stack.node.find_all():
+        if isinstance(construct, logs.CfnLogGroup):
+            construct.kms_key_id = construct.kms_key_id or key.key_arn
+            construct.retention_in_days = construct.retention_in_days or settings.log_retention_days
+        elif _is_bare_function(construct):
+            group = logs.LogGroup(
+                construct,
+                "Logs",
+                retention=retention_of(settings.log_retention_days),
+                encryption_key=key,
+                removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            )
+            construct.add_property_override("LoggingConfig.LogGroup", group.log_group_name)
+
+
+def _is_bare_function(construct: object) -> TypeGuard[CfnResource]:
+    """Tell the functions that are no more than a template's resource: all others have a log group by the CDK."""
+    return (
+        isinstance(construct, CfnResource)
+        and construct.cfn_resource_type == _FUNCTION
+        and not isinstance(construct, lambda_.CfnFunction)
+    )

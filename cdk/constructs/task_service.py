@@ -15,6 +15,7 @@ from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import Comparison, Missing, new_alarm
+from cdk.constructs.log_metric import alarm_on_unhandled_errors
 from cdk.constructs.log_retention import retention_of
 from cdk.settings import StageSettings, TaskSettings
 from cdk.source import stage_source
@@ -150,6 +151,7 @@ class TaskService(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
             security_groups=[self.security_group],
         )
+        alarm_on_unhandled_errors(self, log_group, service=name)
         self._alarm_on_restarts(name, cluster, size.tasks)
 
     def _alarm_on_restarts(self, name: str, cluster: ecs.ICluster, tasks: int) -> None:

@@ -140,6 +140,10 @@ class StageSettings(BaseSettings):
                 "more shards than partitions would leave shards empty: write stream.shards smaller",
             ),
             (
+                all(reserved is None or reserved >= self.stream.shards for reserved in self._reserved()),
+                "a function that reads a stream runs once a shard: write its `reserved` at least stream.shards",
+            ),
+            (
                 self.database.min_capacity <= self.database.max_capacity,
                 "database.max_capacity must be at least database.min_capacity",
             ),
@@ -227,6 +231,9 @@ class StageSettings(BaseSettings):
                     *(FeedSettings(feed=feed.feed, symbols=part) for part in parts),
                 )
         return groups
+
+    def _reserved(self) -> list[int | None]:
+        return [self.functions[name].reserved for name in self.consumers]
 
     def max_record_age(self, consumer: str) -> int:
         """Give the age, in seconds, at which a consumer gives a record up."""

@@ -37,7 +37,12 @@ _FUNCTIONS = {
     # A dataset of a year is read whole, and an endpoint takes minutes to be made.
     "model_rollout": {"memory": 1769, "timeout_seconds": 120},
     "model_seed": {"memory": 512, "timeout_seconds": 900},
+    # Below the minute after which it comes again.
+    "canary": {"memory": 256, "timeout_seconds": 50},
 }
+
+# Twice the shards: while a shard is split, those that it becomes are read beside it.
+_RESERVED = {name: {**_FUNCTIONS[name], "reserved": 16} for name in _CONSUMERS}
 
 _FEEDS = (
     {"feed": "binance", "symbols": ("BTC-USDT", "ETH-USDT", "SOL-USDT")},
@@ -104,6 +109,7 @@ _PROD: Mapping[str, Any] = {
     **_DEV,
     "partitions": 64,
     "stream": {"shards": 8, "retention_hours": 168, "shard_metrics": True},
+    "functions": {**_FUNCTIONS, **_RESERVED},
     "database": {"min_capacity": 2, "max_capacity": 32, "readers": 1, "backup_days": 35, "proxy": True},
     "state": {"node_type": "db.r7g.large", "replicas": 1},
     "governance": {"audit_days": 365, "audit_lock": "governance"},

@@ -62,19 +62,22 @@ class DeliveryStack(Stack):
         self._identity = identity
         self._shared: dict[str, Any] = {"settings": settings, "source": source, "log_key": foundation.log_key}
 
-        screens = ScreenApi(self, "Screens", settings=settings, log_key=foundation.log_key)
-        rest = RestApi(self, "Rest", settings=settings, log_key=foundation.log_key)
+        self.screens = screens = ScreenApi(self, "Screens", settings=settings, log_key=foundation.log_key)
+        self.rest = rest = RestApi(self, "Rest", settings=settings, log_key=foundation.log_key)
         site = self._new_site(edge, screens, rest)
         page = self._new_page_client(_LOCAL_PAGE if site is None else site.url)
         clients = [page.user_pool_client_id, identity.programmes.user_pool_client_id]
 
-        websocket, broadcaster = self._new_screen_functions(screens, streams)
-        authorizer = self._new_authorizer(clients)
-        answers = self._new_rest_function(network)
-        screens.route_to(shift_gradually(websocket, screens.errors), authorizer=shift_gradually(authorizer))
-        rest.route_to(shift_gradually(answers, rest.errors), issuer=identity.issuer, clients=clients)
+        self.websocket, self.broadcaster = self._new_screen_functions(screens, streams)
+        self.authorizer = self._new_authorizer(clients)
+        self.answers = self._new_rest_function(network)
+        screens.route_to(shift_gradually(self.websocket, screens.errors), authorizer=shift_gradually(self.authorizer))
+        rest.route_to(shift_gradually(self.answers, rest.errors), issuer=identity.issuer, clients=clients)
         self._alarm_on_failed_broadcasts()
+        # Where clients connect: on a laptop to the API itself.
+        self.websocket_url = screens.stage.url
         if site is not None:
+            self.websocket_url = f"wss{site.url.removeprefix('https')}{WEBSOCKET_PATH}"
             login = {"url": identity.login_url, "clientId": page.user_pool_client_id}
             site.tell({"websocketUrl": WEBSOCKET_PATH, "login": login}, log_key=foundation.log_key)
             CfnOutput(self, "SiteUrl", value=site.url)
@@ -84,7 +87,7 @@ class DeliveryStack(Stack):
         CfnOutput(self, "WebSocketUrl", value=screens.stage.url)
         CfnOutput(self, "RestApiId", value=rest.api.api_id)
         CfnOutput(self, "PageClientId", value=page.user_pool_client_id)
-        for function in (websocket, broadcaster, authorizer, answers):
+        for function in (self.websocket, self.broadcaster, self.authorizer, self.answers):
             CfnOutput(self, f"{function.node.id}Function", value=function.function.function_name)
 
     def _new_site(self, edge: EdgeStack | None, screens: ScreenApi, rest: RestApi) -> Site | None:

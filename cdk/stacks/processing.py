@@ -6,8 +6,10 @@ from typing import Any
 from aws_cdk import CfnOutput, Duration, Stack, triggers
 from constructs import Construct
 
+from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.grants import feed_from_queue, grant_put_records, grant_send_messages
+from cdk.constructs.log_metric import alarm_on_stopped_partitions
 from cdk.constructs.service_function import ServiceFunction
 from cdk.constructs.state_store import STAGES
 from cdk.constructs.stream_function import StreamFunction
@@ -17,6 +19,7 @@ from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.network import NetworkStack
 from cdk.stacks.streams import StreamsStack
 
+_LETTERS = {"AwsSolutions-IAM5[Resource::…DeadLetters…/*]": "Bodies of one bucket; their names say what is in them"}
 _DATABASE_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "psycopg[binary]", "msgspec", "numpy", "pcodec")
 
 
@@ -44,21 +47,21 @@ class ProcessingStack(Stack):
         data.state.allow_from(network.function_group, "Stages")
         data.database.allow_from(network.function_group, "Writers")
 
-        validator = self._new_validator()
-        signals = self._new_signals()
-        lake_writer = self._new_lake_writer()
-        lake_committer = self._new_lake_committer()
-        store_writer = self._new_store_writer()
-        dead_letters = self._new_dead_letters(settings)
-        migrations = self._new_migrations(before=[store_writer, dead_letters])
+        self.validator = self._new_validator()
+        self.signals = self._new_signals()
+        self.lake_writer = self._new_lake_writer()
+        self.lake_committer = self._new_lake_committer()
+        self.store_writer = self._new_store_writer()
+        self.dead_letters = self._new_dead_letters(settings)
+        migrations = self._new_migrations(before=[self.store_writer, self.dead_letters])
 
         for function in (
-            validator,
-            signals,
-            lake_writer,
-            lake_committer,
-            store_writer,
-            dead_letters,
+            self.validator,
+            self.signals,
+            self.lake_writer,
+            self.lake_committer,
+            self.store_writer,
+            self.dead_letters,
             migrations,
         ):
             CfnOutput(self, f"{function.node.id}Function", value=function.function.function_name)
@@ -87,6 +90,7 @@ class ProcessingStack(Stack):
         grant_put_records(validator.function, self._streams.trades_clean)
         grant_send_messages(validator.function, self._streams.trades_dlq)
         self._streams.dead_letters.grant_put_object(validator.function)
+        acknowledge(validator, _LETTERS)
         self._data.state.grant_connect(validator.function, STAGES)
         return validator
 
@@ -122,6 +126,9 @@ class ProcessingStack(Stack):
             **self._shared,
         )
         self._data.lake.grant_put_object(writer.function)
+        acknowledge(
+            writer, {"AwsSolutions-IAM5[Resource::…Lake…/*]": "Files of the lake, whose names are their digests"}
+        )
         grant_send_messages(writer.function, self._streams.lake_commits)
         return writer
 
@@ -138,9 +145,17 @@ class ProcessingStack(Stack):
         )
         self._data.lake.grant_keep_objects(committer.function)
         self._data.grant_lake_catalogue(committer.function)
+        acknowledge(
+            committer,
+            {
+                "AwsSolutions-IAM5[Resource::…Lake…/*]": "Files of the lake, whose names are their digests",
+                "AwsSolutions-IAM5[Resource::…:table/…/*]": "Tables of the lake's own database",
+            },
+        )
         # One message group in a FIFO queue: one commit at a time, in order, with no reserved
         # concurrency to throttle against. Ten is the most that a FIFO queue hands over at once.
         feed_from_queue(committer.function, "Commits", self._streams.lake_commits, batch_size=10)
+        alarm_on_stopped_partitions(committer, committer.log_group, service=committer.name)
         return committer
 
     def _new_store_writer(self) -> StreamFunction:
@@ -172,6 +187,7 @@ class ProcessingStack(Stack):
         )
         self._data.database.grant_login(function.function)
         self._streams.dead_letters.grant_put_object(function.function)
+        acknowledge(function, _LETTERS)
         window = settings.dead_letter_window_seconds
         for id_, queue in (("Frames", self._streams.frames_dlq), ("Trades", self._streams.trades_dlq)):
             # More than ten at once needs a window, by SQS' own rule.

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdas.broadcaster.last_values import LastValues
 from lambdas.broadcaster.last_values_table import LastValuesTable
-from lambdas.broadcaster.latency import HERE, Latencies
+from lambdas.broadcaster.latency import HERE, Latencies, LatencyReport
 from lambdas.broadcaster.messages import ANY_SYMBOL, Data, Item, update_messages
 from lambdas.broadcaster.outbox import Outbox
 from lambdas.broadcaster.subscribers import Subscribers
@@ -35,7 +35,7 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class BroadcastCounts:
-    """What one invocation did, for metrics."""
+    """What one invocation did, for metrics; ``latency`` where a report of it was due."""
 
     records: int = 0
     repeats: int = 0
@@ -46,6 +46,7 @@ class BroadcastCounts:
     gone: int = 0
     rows_stored: int = 0
     iterator_age_ms: float = 0.0
+    latency: LatencyReport | None = None
 
 
 @dataclass(slots=True)
@@ -88,9 +89,9 @@ class Broadcast:
             for value in self._take(partition, group, counts, traced):
                 news[value.topic, value.symbol].append(value.data)
         now = self._clock()
-        latency = self._latencies.report(now=now)
-        if latency is not None:
-            news["health", ANY_SYMBOL].append(latency)
+        counts.latency = self._latencies.report(now=now)
+        if counts.latency is not None:
+            news["health", ANY_SYMBOL].append(counts.latency.data)
         counts.values = sum(map(len, news.values()))
         self._send(news, counts)
         self._segments.send(traced, work=(began, self._clock()))

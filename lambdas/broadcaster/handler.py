@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from botocore.config import Config
 
 from lambdas.broadcaster.broadcast import Broadcast, BroadcastCounts
 from lambdas.broadcaster.last_values_table import LastValuesTable
+from lambdas.broadcaster.latency import LatencyReport
 from lambdas.broadcaster.outbox import Outbox
 from lambdas.broadcaster.subscribers import Subscribers
 from lambdas.delivery.aws import aws_client
@@ -75,6 +76,9 @@ def handler(event: dict[str, Any], context: Any) -> BatchResponse:
 
 
 def _publish(counts: BroadcastCounts) -> None:
+    # First: as many values as a line takes are written at once, and a line without metrics would be left.
+    if counts.latency is not None:
+        _publish_latency(counts.latency)
     for name, value in (
         ("Records", counts.records),
         ("Values", counts.values),
@@ -91,3 +95,14 @@ def _publish(counts: BroadcastCounts) -> None:
     ):
         if value:
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+
+
+def _publish_latency(latency: LatencyReport) -> None:
+    """Add how long records took from their receipt to here, and the median of each stage beside it."""
+    for milliseconds in latency.totals:
+        metrics.add_metric(name="EndToEndLatency", unit=MetricUnit.Milliseconds, value=milliseconds)
+    for stage, milliseconds in latency.data.stage.items():
+        with single_metric(
+            name="StageLatency", unit=MetricUnit.Milliseconds, value=milliseconds, namespace=NAMESPACE
+        ) as median:
+            median.add_dimension(name="stage", value=stage)

@@ -27,6 +27,7 @@ def publish(metrics: Metrics, counts: "StageCounts") -> None:
         ("DamagedRecords", counts.damaged),
         ("FailedPartitions", counts.failed_partitions),
         ("StateConflicts", counts.state_conflicts),
+        ("QuarantinedRows", counts.quarantined.total()),
     ):
         if value:
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

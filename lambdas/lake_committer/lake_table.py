@@ -40,6 +40,9 @@ _PROPERTIES = {
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
     "write.parquet.compression-codec": "zstd",
+    # Athena's VACUUM deletes what no snapshot names at an age of five days, unless the table says more:
+    # a file waits for its commit for up to 14 (lambdas/lake_maintenance/orphans.py).
+    "vacuum_max_snapshot_age_seconds": "1382400",
 }
 # pyiceberg copies the whole metadata a dozen times a commit: 100 snapshots make it take twice as long.
 SNAPSHOTS_KEPT = 20

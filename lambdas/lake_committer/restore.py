@@ -20,10 +20,8 @@ from pyiceberg.table import StaticTable
 
 from lambdas.lake_committer.errors import LakeUnrecoverable
 from lambdas.lake_committer.lake_table import LakeTable, glue_catalog
+from lambdas.lake_committer.moved_lake import metadata_by_version, rebuild
 from tickwire.lake import TABLE
-
-_METADATA = f"{TABLE}/metadata/"
-_SUFFIX = ".metadata.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +60,11 @@ def newest_metadata(s3: Any, *, bucket: str) -> str:
     LakeUnrecoverable
         If there is none.
     """
-    by_version: dict[int, list[str]] = {}
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_METADATA):
-        for item in page.get("Contents", ()):
-            version, _, rest = item["Key"].removeprefix(_METADATA).partition("-")
-            if version.isdigit() and rest.endswith(_SUFFIX):
-                by_version.setdefault(int(version), []).append(f"s3://{bucket}/{item['Key']}")
-    for version in sorted(by_version, reverse=True):
-        readable = {address: held for address in by_version[version] if (held := _held(address)) is not None}
+    for addresses in metadata_by_version(s3, bucket=bucket):
+        readable = {address: held for address in addresses if (held := _held(address)) is not None}
         if readable:
             return max(readable, key=lambda address: readable[address])
-    raise LakeUnrecoverable(f"no metadata file below s3://{bucket}/{_METADATA} has a snapshot that can be read")
+    raise LakeUnrecoverable(f"no metadata file in {bucket} has a snapshot that can be read")
 
 
 def point_at(catalog: GlueCatalog, location: str, *, database: str) -> LakeTable:
@@ -98,6 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--since", type=_moment, metavar="T", help="put back what changed from this time on (RFC 3339)")
     parser.add_argument("--metadata", metavar="S3_ADDRESS", help="point at this metadata file, not at the newest")
     parser.add_argument("--pointer", action="store_true", help="point Glue at the newest metadata file")
+    parser.add_argument("--copy-of", metavar="BUCKET", help="the bucket is a copy of that one: make a new table of it")
     options = parser.parse_args(arguments)
     import boto3
 
@@ -109,6 +102,11 @@ def main(arguments: list[str] | None = None) -> int:
             location = options.metadata or newest_metadata(s3, bucket=options.bucket)
             table = point_at(glue_catalog(), location, database=options.database)
             print(f"the table is that of {location}, with counters {table.counters}")
+        if options.copy_of is not None:
+            table = rebuild(
+                glue_catalog(), s3, database=options.database, bucket=options.bucket, original=options.copy_of
+            )
+            print(f"a new table holds what was copied of {options.copy_of}, with counters {table.counters}")
     except LakeUnrecoverable as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -52,6 +52,8 @@ _READS = frozenset({"s3:GetObject"})
 _WRITES = frozenset({"s3:PutObject", "s3:AbortMultipartUpload"})
 _DELETES = frozenset({"s3:GetObject", "s3:DeleteObject", "s3:ListBucket", "s3:PutObject"})
 LIBRARIES: dict[tuple[str, str], frozenset[str]] = {
+    # The only request that is signed by hand is the token with which the state store is entered.
+    ("botocore.auth.SigV4QueryAuth", "add_auth"): frozenset({"memorydb:Connect"}),
     ("pyiceberg.catalog.glue.GlueCatalog", "load_table"): frozenset({"glue:GetTable"}) | _READS,
     ("pyiceberg.catalog.glue.GlueCatalog", "create_namespace_if_not_exists"): frozenset({"glue:CreateDatabase"}),
     ("pyiceberg.catalog.glue.GlueCatalog", "create_table"): frozenset(

@@ -83,6 +83,7 @@ def test_no_environment_variable_changes_what_is_deployed(monkeypatch: pytest.Mo
         ("stream = { shards = 1, retention_hours = 24 }", "below the retention"),
         ("stream = { shards = 17, retention_hours = 168 }", "more shards than partitions"),
         ('feeds = [{ feed = "mtgox", symbols = ["BTC-USD"] }]', "feeds are binance"),
+        ("functions.signals.reserved = 1", "runs once a shard"),
         ("database.min_capacity = 0", "database.min_capacity: Input should be greater than or equal to 0.5"),
         ("database.min_capacity = 8", "database.max_capacity must be at least"),
         ("commit_visibility_seconds = 59", "commit_visibility_seconds must be at least 60"),

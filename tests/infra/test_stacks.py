@@ -8,10 +8,10 @@ import pytest
 
 from cdk.settings import settings_of
 
-STATEFUL = {"Foundation", "Network", "Streams", "Data"}
-STATELESS = {"Processing", "Delivery", "Ingestion"}
+STATEFUL = {"Foundation", "Network", "Streams", "Data", "Identity", "Model", "Governance", "Replica"}
+STATELESS = {"Processing", "Delivery", "Ingestion", "Analytics", "Edge", "Observability"}
 IMAGES = {"validator", "signals", "lake_writer", "lake_committer", "store_writer"}
-ZIPS = {"websocket", "broadcaster", "dead_letters", "migrations"}
+ZIPS = {"websocket", "broadcaster", "dead_letters", "migrations", "canary"}
 
 
 def test_stateful_stacks_are_apart_from_stateless_ones(prod: Any) -> None:
@@ -98,7 +98,7 @@ def test_the_websocket_api_may_write_its_log_before_its_stage_asks_for_one(prod:
 
 
 def test_the_functions_of_the_screens_stay_outside_the_network(prod: Any) -> None:
-    for name in ("websocket", "broadcaster"):
+    for name in ("websocket", "broadcaster", "canary"):
         assert "VpcConfig" not in prod.function(name).properties
 
 

@@ -78,9 +78,36 @@ def test_queue_functions_report_partial_failures(prod: Any, name: str, queues: i
     assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
 
 
+_DEAD_LETTERS = ("FramesDlqQueue", "TradesDlqQueue")
+
+
+def test_a_dead_letter_that_cannot_be_stored_is_put_aside_before_it_is_forgotten(prod: Any) -> None:
+    """By hand: a thousand tries of 360 s are four days and four hours, of the fourteen days that SQS keeps it."""
+    queues = {queue.name: queue.properties for queue in prod.resources("AWS::SQS::Queue")}
+    watched = {
+        alarm.properties["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
+        for alarm in prod.resources("AWS::CloudWatch::Alarm")
+        if alarm.properties.get("MetricName") == "ApproximateNumberOfMessagesVisible"
+    }
+    for name in _DEAD_LETTERS:
+        (queue,) = [properties for own, properties in queues.items() if own.startswith(name)]
+        redrive = queue["RedrivePolicy"]
+        aside = redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        assert redrive["maxReceiveCount"] * queue["VisibilityTimeout"] < 0.5 * queue["MessageRetentionPeriod"]
+        assert queues[aside]["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert aside in watched
+
+
+def test_production_sees_a_hot_shard(prod: Any, dev: Any) -> None:
+    for stream in prod.resources("AWS::Kinesis::Stream"):
+        assert {"IncomingBytes", "IncomingRecords"} <= set(stream.properties["DesiredShardLevelMetrics"])
+    for stream in dev.resources("AWS::Kinesis::Stream"):
+        assert "DesiredShardLevelMetrics" not in stream.properties
+
+
 def test_dead_letters_stay_invisible_for_six_times_their_functions_timeout(prod: Any) -> None:
     timeout = prod.function("dead_letters").properties["Timeout"]
-    queues = [queue for queue in prod.resources("AWS::SQS::Queue") if queue.name.startswith(("FramesDlq", "TradesDlq"))]
+    queues = [queue for queue in prod.resources("AWS::SQS::Queue") if queue.name.startswith(_DEAD_LETTERS)]
     assert len(queues) == 2
     assert {queue.properties["VisibilityTimeout"] for queue in queues} == {6 * timeout}
 
@@ -95,14 +122,46 @@ def test_dead_letters_wait_for_fourteen_days(prod: Any) -> None:
     assert {queue.properties["MessageRetentionPeriod"] for queue in prod.resources("AWS::SQS::Queue")} == {1_209_600}
 
 
-def test_a_window_that_fills_a_batch_is_not_taken_for_lag(prod: Any) -> None:
-    alarms = {
+def _alarms_on_age(application: Any, runbook: str) -> dict[str, float]:
+    """Give the thresholds of the alarms on a consumer's age, in ms, by the function's logical id."""
+    return {
         alarm.properties["Dimensions"][0]["Value"]["Ref"]: alarm.properties["Threshold"]
-        for alarm in prod.resources("AWS::CloudWatch::Alarm")
-        if alarm.properties.get("MetricName") == "IteratorAge"
+        for alarm in application.resources("AWS::CloudWatch::Alarm")
+        if alarm.properties.get("MetricName") == "IteratorAge" and runbook in alarm.properties["AlarmDescription"]
     }
+
+
+def test_a_window_that_fills_a_batch_is_not_taken_for_lag(prod: Any) -> None:
+    alarms = _alarms_on_age(prod, "consumer-behind")
     assert alarms[prod.function("signals").name] == 10_000
     assert alarms[prod.function("lake_writer").name] == 20_000
+
+
+def test_who_may_lose_nothing_is_looked_at_long_before_its_records_expire(prod: Any) -> None:
+    alarms = _alarms_on_age(prod, "records-expiring")
+    assert alarms == {
+        prod.function(name).name: 1000 * _mapping(prod, name)["MaximumRecordAgeInSeconds"] / 2
+        for name in STREAM_FUNCTIONS - {"broadcaster"}
+    }
+
+
+@pytest.mark.parametrize("name", sorted(STREAM_FUNCTIONS - {"broadcaster"}))
+def test_records_that_lambda_gives_up_raise_an_alarm(prod: Any, name: str) -> None:
+    function = prod.function(name)
+    (mapping,) = [
+        item
+        for item in prod.resources("AWS::Lambda::EventSourceMapping")
+        if item.stack == function.stack and item.properties["FunctionName"] == {"Ref": function.name}
+    ]
+    assert mapping.properties["MetricsConfig"] == {"Metrics": ["EventCount"]}
+    (alarm,) = [
+        alarm.properties
+        for alarm in prod.resources("AWS::CloudWatch::Alarm")
+        if str({"Name": "EventSourceMappingUUID", "Value": {"Ref": mapping.name}}) in str(alarm.properties)
+    ]
+    counted = {item["MetricStat"]["Metric"]["MetricName"] for item in alarm["Metrics"] if "MetricStat" in item}
+    assert counted == {"OnFailureDestinationDeliveredEventCount", "DroppedEventCount"}
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
 
 
 def test_a_broadcast_that_fails_raises_an_alarm_though_its_function_succeeds(prod: Any) -> None:

@@ -65,10 +65,12 @@ class Lake:
         monkeypatch.setenv("TICKWIRE_LAKE_BUCKET", name)
         monkeypatch.setenv("TICKWIRE_LAKE_DATABASE", self.database)
         monkeypatch.setenv("TICKWIRE_LAKE_COMMITS_QUEUE_URL", self.queue_url)
-        for function in ("lake_writer", "lake_committer"):
+        monkeypatch.setenv("TICKWIRE_ORPHAN_DAYS", "16")
+        for function in ("lake_writer", "lake_committer", "lake_maintenance"):
             sys.modules.pop(f"lambdas.{function}.handler", None)
         self._writer = import_module("lambdas.lake_writer.handler").handler
         self._committer = import_module("lambdas.lake_committer.handler").handler
+        self._maintenance = import_module("lambdas.lake_maintenance.handler").handler
 
     def write(self, *records: Record) -> dict[str, object]:
         items = [
@@ -108,6 +110,13 @@ class Lake:
             if delete and message["messageId"] not in failed:
                 self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["receiptHandle"])
         return len(failed)
+
+    def maintain(self, task: str) -> None:
+        self._maintenance({"task": task}, self._context)
+
+    def objects(self, prefix: str) -> list[str]:
+        found = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [entry["Key"] for entry in found.get("Contents", [])]
 
     def commit_all(self) -> None:
         while messages := self.messages():
@@ -165,6 +174,44 @@ def test_however_records_are_split_and_repeated_every_trade_is_in_the_lake_once(
         for venue in ("binance", "kraken")
         for trade_id in IDS
     ]
+
+
+def test_a_night_makes_few_files_of_many_and_answers_stay_the_same(lake, query, lambda_context, monkeypatch):
+    monkeypatch.setattr(lambda_context, "get_remaining_time_in_millis", lambda: 900_000)
+    filled(lake)
+    everything = "SELECT * FROM trades ORDER BY ALL"
+    before = query(everything, "--json")
+    days = [lake.objects(f"trades/data/exchange_day=2024-08-0{day}/") for day in (8, 9)]
+    assert [len(files) for files in days] == [5, 1]
+    lake.maintain("compact")
+    lake.commit_all()
+    (compacted,) = set(lake.objects("trades/data/exchange_day=2024-08-08/")) - set(days[0])
+    for key in days[0]:
+        lake.s3.delete_object(Bucket=lake.bucket, Key=key)
+    assert query(everything, "--json") == before
+    assert compacted
+    lake.write(record(0, RECORDS + 1))
+    lake.commit_all()
+    assert len(json.loads(query(everything, "--json"))) == 2 * len(IDS) + 2
+
+
+def test_a_compaction_for_which_the_time_is_short_is_left_for_the_next_call(lake, query, lambda_context):
+    """The context says that a minute is left, of which a compaction would need more."""
+    filled(lake)
+    lake.maintain("compact")
+    assert lake.messages() == []
+
+
+def test_the_upkeep_of_a_lake_without_a_table_does_nothing(lake):
+    lake.maintain("compact")
+    lake.maintain("sweep")
+    assert lake.objects("") == []
+
+
+def test_what_an_orphan_could_be_is_noted_at_the_first_look(lake):
+    filled(lake)
+    lake.maintain("sweep")
+    assert lake.objects("maintenance/") == ["maintenance/unnamed.json"]
 
 
 def test_a_lost_message_stops_the_table_until_it_comes_back(lake, query):

@@ -147,3 +147,67 @@ def test_the_command_goes_back_to_a_metadata_file_that_is_named(lake: Lake):
     lake.commit(2)
     assert main([lake.bucket, lake.database, "--metadata", earlier]) == 0
     assert lake.ids() == [1]
+
+
+@pytest.fixture
+def copied(lake: Lake) -> Callable[[], Lake]:
+    """Give another region's lake, with what lies in the first one's bucket and another catalogue."""
+
+    def copy() -> Lake:
+        other = Lake()
+        for key in lake.object_keys():
+            other.s3.copy_object(Bucket=other.bucket, Key=key, CopySource={"Bucket": lake.bucket, "Key": key})
+        return other
+
+    return copy
+
+
+def empty_bucket(lake: Lake) -> None:
+    for key in lake.object_keys():
+        delete(lake, key)
+
+
+def test_a_copy_in_another_region_becomes_a_table_that_goes_on_counting(
+    lake: Lake, copied: Callable[[], Lake], capsys: pytest.CaptureFixture[str]
+):
+    for counter in (1, 2, 3):
+        lake.commit(counter)
+    other = copied()
+    empty_bucket(lake)
+    assert main([other.bucket, other.database, "--copy-of", lake.bucket]) == 0
+    assert "with counters {0: 3}" in capsys.readouterr().out
+    assert other.ids() == [1, 2, 3]
+    other.commit(3)  # a replay
+    other.commit(4)
+    assert other.ids() == [1, 2, 3, 4]
+
+
+def test_what_was_not_copied_yet_is_left_to_the_replay(lake: Lake, copied: Callable[[], Lake]):
+    """The newest metadata file came before the data file that it names."""
+    lake.commit(1)
+    before = set(lake.object_keys())
+    lake.commit(2)
+    late = [key for key in lake.object_keys() if key.endswith(".parquet") and key not in before]
+    other = copied()
+    for key in late:
+        other.s3.delete_object(Bucket=other.bucket, Key=key)
+    assert main([other.bucket, other.database, "--copy-of", lake.bucket]) == 0
+    assert other.ids() == [1]
+    other.commit(2)
+    assert other.ids() == [1, 2]
+
+
+def test_a_table_that_has_rows_is_not_filled_a_second_time(
+    lake: Lake, copied: Callable[[], Lake], capsys: pytest.CaptureFixture[str]
+):
+    lake.commit(1)
+    other = copied()
+    assert main([other.bucket, other.database, "--copy-of", lake.bucket]) == 0
+    assert main([other.bucket, other.database, "--copy-of", lake.bucket]) == 1
+    assert "has rows already" in capsys.readouterr().err
+    assert other.ids() == [1]
+
+
+def test_a_bucket_that_holds_no_copy_is_refused(lake: Lake, capsys: pytest.CaptureFixture[str]):
+    assert main([Lake().bucket, "nowhere", "--copy-of", lake.bucket]) == 1
+    assert "lies whole" in capsys.readouterr().err

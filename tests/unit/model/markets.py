@@ -1,9 +1,11 @@
 """Markets made up for the model's tests: one that can be predicted a little, and one that cannot."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 INTERVAL = 900 * 1_000_000_000
 BARS_A_DAY = 96
@@ -45,3 +47,10 @@ def split(bars: pa.Table, *, holdout_days: int) -> dict[str, pa.Table]:
     """The parts of a dataset, as a training run gets them."""
     first = len(bars) - holdout_days * BARS_A_DAY
     return {"train": bars.slice(0, first), "holdout": bars.slice(first)}
+
+
+def written(bars: pa.Table, folder: Path) -> Path:
+    """Write bars as Athena does, into a file without a suffix, and give its folder."""
+    folder.mkdir(parents=True)
+    pq.write_table(bars, folder / "20261127_020000_00001_abcde")
+    return folder

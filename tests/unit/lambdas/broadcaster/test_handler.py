@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from lambdas.broadcaster.broadcast import BroadcastCounts
+from lambdas.broadcaster.health import LatencyData
+from lambdas.broadcaster.latency import MAX_SAMPLES, LatencyReport
 
 CONTEXT = SimpleNamespace(
     function_name="broadcaster",
@@ -60,3 +62,32 @@ def test_a_fault_of_the_programme_does_not_hold_the_stream_up(
 
 def test_an_empty_event_is_no_work(module: Any) -> None:
     assert module.handler({"Records": []}, CONTEXT) == {"batchItemFailures": []}
+
+
+def test_latency_reaches_cloudwatch_record_by_record_and_stage_by_stage(
+    module: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = LatencyData(stage={"validator": 30.0, "signals": 40.0}, total=250.0, records=3, time=0)
+    counts = BroadcastCounts(records=3, latency=LatencyReport(data, [100.0, 250.0, 900.0]))
+    monkeypatch.setattr(module.broadcast, "run", lambda event: counts)
+    module.handler({"Records": []}, CONTEXT)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert {line["stage"]: line["StageLatency"] for line in lines if "stage" in line} == {
+        "validator": [30.0],
+        "signals": [40.0],
+    }
+    (rest,) = [line for line in lines if "EndToEndLatency" in line]
+    assert rest["EndToEndLatency"] == [100.0, 250.0, 900.0]
+    assert rest["Records"] == [3]
+
+
+def test_a_line_that_is_full_of_latencies_loses_nothing_else(
+    module: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    data = LatencyData(stage={}, total=1.0, records=100, time=0)
+    counts = BroadcastCounts(records=100, latency=LatencyReport(data, [float(n) for n in range(MAX_SAMPLES)]))
+    monkeypatch.setattr(module.broadcast, "run", lambda event: counts)
+    module.handler({"Records": []}, CONTEXT)
+    found = metrics(capsys.readouterr().out)
+    assert (len(found["EndToEndLatency"]), found["Records"]) == (MAX_SAMPLES, [100])
+    assert [str(warning.message) for warning in recwarn] == []

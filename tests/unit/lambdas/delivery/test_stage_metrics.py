@@ -32,4 +32,5 @@ def test_counts_become_metrics_and_quarantined_rows_one_a_rule(
         "RepeatsSkipped": [1],
         "IteratorAge": [12.5],
     }
+    assert rest["QuarantinedRows"] == [5]
     assert "StateConflicts" not in rest

@@ -1,0 +1,1 @@
+"""A client that comes every minute, to see what clients see."""

@@ -1,0 +1,89 @@
+"""When a candidate is let in, grows and is taken back."""
+
+import msgspec
+import pytest
+
+from tickwire.model.evaluation import Evaluation, Judged
+from tickwire.model.rollout import SHARES, Bake, Verdict, Watch, judge_candidate, next_step
+from tickwire.model.scores import Advantage, Scores
+
+BAKE = Bake(seconds=600, min_invocations=20)
+SCORES = Scores(rows=2000, log_loss=0.690, brier=0.249, accuracy=0.525)
+BETTER = Advantage(mean=0.003, error=0.001, days=20)
+EVALUATION = Evaluation(
+    schema="0" * 16,
+    first=0,
+    last=1,
+    base_rate=SCORES,
+    candidate=Judged("m", "2", SCORES),
+    over_base_rate=BETTER,
+    champion=Judged("m", "1", SCORES),
+    over_champion=BETTER,
+)
+
+
+def test_a_better_candidate_is_accepted_with_both_figures() -> None:
+    decision = judge_candidate(EVALUATION)
+    assert decision.verdict is Verdict.ACCEPT
+    assert [reason.partition(":")[0] for reason in decision.reasons] == [
+        "better than the base rate",
+        "better than the champion",
+    ]
+    assert "+0.00300 nats a row, 3.00 standard errors over 20 days" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"over_champion": Advantage(-0.001, 0.001, 20)}, "not better than the champion"),
+        ({"over_champion": Advantage(0.001, 0.001, 20)}, "not better than the champion"),
+        ({"over_champion": Advantage(0.0, 0.0, 20)}, "not better than the champion"),
+        ({"over_base_rate": Advantage(0.001, 0.001, 20)}, "not better than the base rate"),
+        ({"over_base_rate": Advantage(0.003, 0.001, 4)}, "3.00 standard errors over 4 days"),
+        ({"candidate": Judged("m", "2", msgspec.structs.replace(SCORES, rows=499))}, "499 rows"),
+        ({"candidate": Judged("m", "2", msgspec.structs.replace(SCORES, accuracy=0.61))}, "look for a leak"),
+    ],
+)
+def test_a_candidate_that_is_not_better_or_too_good_is_refused(changes: dict[str, object], reason: str) -> None:
+    decision = judge_candidate(msgspec.structs.replace(EVALUATION, **changes))
+    assert decision.verdict is Verdict.REFUSE
+    assert reason in decision.reasons[0]
+
+
+def test_a_champion_for_other_rows_does_not_stand_in_the_way() -> None:
+    decision = judge_candidate(msgspec.structs.replace(EVALUATION, champion=None, over_champion=None))
+    assert decision.verdict is Verdict.ACCEPT
+    assert len(decision.reasons) == 1
+
+
+def test_a_quiet_challenger_goes_through_every_share_and_is_promoted() -> None:
+    seen, share = [], 0
+    while True:
+        decision = next_step(Watch(share, 600, "OK", 20), BAKE)
+        seen.append((decision.verdict, decision.share))
+        if decision.verdict is not Verdict.SHIFT:
+            break
+        share = decision.share
+    assert seen == [(Verdict.SHIFT, share) for share in (10, 25, 50, 100)] + [(Verdict.PROMOTE, 100)]
+
+
+@pytest.mark.parametrize("share", [0, *SHARES])
+@pytest.mark.parametrize("alarm", ["ALARM", "INSUFFICIENT_DATA"])
+@pytest.mark.parametrize("seconds", [0, 10_000])
+def test_an_alarm_takes_it_back_whatever_else(share: int, alarm: str, seconds: int) -> None:
+    assert next_step(Watch(share, seconds, alarm, 10_000), BAKE).verdict is Verdict.ROLL_BACK
+
+
+@pytest.mark.parametrize(
+    ("seconds", "invocations", "verdict"),
+    [
+        (599, 10_000, Verdict.WAIT),
+        (600, 20, Verdict.SHIFT),
+        (600, 19, Verdict.WAIT),
+        (2399, 19, Verdict.WAIT),
+        (2400, 19, Verdict.ROLL_BACK),
+        (2400, 20, Verdict.SHIFT),
+    ],
+)
+def test_a_share_is_watched_for_its_time_and_its_traffic(seconds: int, invocations: int, verdict: Verdict) -> None:
+    assert next_step(Watch(25, seconds, "OK", invocations), BAKE).verdict is verdict
