@@ -73,6 +73,7 @@ LEFT_OUT = {
     "AWS::SageMaker::": "nothing is trained or served by SageMaker on a laptop",
     "AWS::Scheduler::": "nothing is trained at night on a laptop",
     "AWS::StepFunctions::": "nothing is trained at night on a laptop",
+    "AWS::Logs::MetricFilter": "whoever runs it reads the log",
     "AWS::CDK::Metadata": "says nothing about a resource",
     "Custom::": "the local run does what it would have done",
 }
