@@ -139,6 +139,7 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     AnalyticsStack(
         app, f"{prefix}-Analytics", description="Tickwire: the lake's upkeep and its readers", source=source, **shared
     )
+    delivery.add_stack_dependency(processing, "the migrations make the role that the REST API logs in as")
     ingestion = IngestionStack(
         app,
         f"{prefix}-Ingestion",
