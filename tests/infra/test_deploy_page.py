@@ -13,7 +13,7 @@ PAGE = (PROJECT / "docs" / "deploy.md").read_text()
 ARCHITECTURE = (PROJECT / "docs" / "architecture.md").read_text()
 
 
-@pytest.mark.parametrize(("stack", "output"), sorted(set(re.findall(r"\$?\(?out (\w+) (\w+)", PAGE))))
+@pytest.mark.parametrize(("stack", "output"), sorted(set(re.findall(r"(?:\$\(|`)out (\w+) (\w+)[)`]", PAGE))))
 def test_every_output_that_a_command_reads_is_there(stack: str, output: str, dev: Any) -> None:
     assert output in dev.templates[stack]["Outputs"]
 
