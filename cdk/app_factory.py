@@ -139,6 +139,7 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     AnalyticsStack(
         app, f"{prefix}-Analytics", description="Tickwire: the lake's upkeep and its readers", source=source, **shared
     )
+    delivery.add_stack_dependency(processing, "the migrations make the role that the REST API logs in as")
     ingestion = IngestionStack(
         app,
         f"{prefix}-Ingestion",
@@ -150,7 +151,7 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
     # Who reads a new field of a record is there before who writes it.
     for reader in (processing, delivery):
         ingestion.add_stack_dependency(reader, "reads what the ingestor writes")
-    ModelStack(
+    model = ModelStack(
         app,
         f"{prefix}-Model",
         description="Tickwire: model endpoint and nightly training",
@@ -172,13 +173,14 @@ def _add_stacks(app: App, settings: StageSettings) -> None:
             processing=processing,
             delivery=delivery,
             ingestion=ingestion,
+            model=model,
             **shared,
         )
     for stack in app.node.children:
         if isinstance(stack, Stack):
             apply_boundary(stack, settings, foundation)
-        # A key holds for its region; what the CDK adds, it adds here.
-        if isinstance(stack, Stack) and stack is not edge:
+        # A key holds for its region; the stacks of another one make no functions.
+        if isinstance(stack, Stack) and stack.region == foundation.region:
             keep_logs(stack, settings, foundation.log_key)
 
 

@@ -85,6 +85,8 @@ class References:
         elif set(value) == {"Fn::GetAtt"}:
             path = value["Fn::GetAtt"]
             yield from self._known(stack, path[0] if isinstance(path, list) else str(path).partition(".")[0])
+        elif set(value) == {"Fn::GetStackOutput"}:
+            yield from self._output(value["Fn::GetStackOutput"])
         elif set(value) == {"Fn::ImportValue"} and isinstance(value["Fn::ImportValue"], str):
             exported = self._exports.get(value["Fn::ImportValue"])
             if exported is not None:
@@ -98,6 +100,13 @@ class References:
         else:
             for part in value.values():
                 yield from self._targets(stack, part)
+
+    def _output(self, weak: Mapping[str, str]) -> Iterator[Address]:
+        """Follow a weak reference, which names a stack and an output of it."""
+        stack = weak["StackName"].rpartition("-")[2]
+        output = self._templates.get(stack, {}).get("Outputs", {}).get(weak["OutputName"])
+        if output is not None:
+            yield from self._targets(stack, output["Value"])
 
     def _known(self, stack: str, name: str) -> Iterator[Address]:
         if name in self._templates[stack]["Resources"]:
