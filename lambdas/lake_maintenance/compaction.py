@@ -34,11 +34,10 @@ class RowsMissing(TickwireError):
 
 @dataclass(slots=True)
 class Compacted:
-    """What a run did: files read and written, their rows, and groups of files that it had no time for."""
+    """What a run did: files read and written, and groups of files that it had no time for."""
 
     files_read: int = 0
     files_written: int = 0
-    rows: int = 0
     waiting: int = 0
 
 
@@ -82,7 +81,6 @@ def compact(
         )
         done.files_read += len(group)
         done.files_written += 1
-        done.rows += rows
     return done
 
 
