@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cdk.settings import settings_of
+from cdk.settings.pipeline import pipeline_settings
 from cdk.source import PROJECT
 
 PAGE = (PROJECT / "docs" / "deploy.md").read_text()
@@ -41,9 +42,11 @@ def test_the_order_of_the_stacks_is_that_of_their_dependencies(prod: Any) -> Non
 def test_every_setting_in_an_example_is_one(tmp_path: Any) -> None:
     for block in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL):
         file = tmp_path / "settings.toml"
-        head = "" if block.startswith("[") else '[prod]\nregion = "eu-west-1"\nalarms.addresses = ["a@b.cd"]\n'
-        file.write_text(head + block)
+        enough = '[prod]\nregion = "eu-west-1"\nalarms.addresses = ["a@b.cd"]\n'
+        file.write_text(block if block.startswith("[prod]") else enough + block)
         settings_of("prod", file=file)
+        if "[pipeline]" in block:
+            pipeline_settings(file=file)
 
 
 def test_every_dashboard_that_is_named_is_made(dev: Any) -> None:
