@@ -188,8 +188,13 @@ def _lake(flow: Flow) -> Iterator[Item]:
     yield Item("S3", "requests", puts + gets, "requests", usd)
     size = flow.load.trades * flow.volumes.lake_bytes * price.SECONDS / price.GB
     yield Item("S3", "a month's trades, kept a month", size, "GB-months", size * price.S3_GB_MONTH)
+    regions = 1 if flow.settings.lake.replica_region is None else 2
+    if regions == 2:
+        usd = size * (price.REPLICATION_GB + price.S3_GB_MONTH)
+        yield Item("S3", "the same trades, in a second region", size, "GB-months", usd)
     if flow.settings.governance.backups:
-        yield Item("Backup", "the same trades, copied", size, "GB-months", size * price.BACKUP_GB_MONTH)
+        copied = regions * size
+        yield Item("Backup", "the same trades, copied", copied, "GB-months", copied * price.BACKUP_GB_MONTH)
     if flow.settings.governance.trail:
         events = puts + gets
         usd = events / price.MILLION * price.DATA_EVENTS_MILLION

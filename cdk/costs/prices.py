@@ -62,6 +62,9 @@ S3_GB_MONTH = 0.023
 S3_PUT_THOUSAND = 0.005
 S3_GET_THOUSAND = 0.0004
 
+# Amazon S3 pricing, replication to another region of the same continent, with time control
+REPLICATION_GB = 0.02 + 0.015
+
 # AWS Backup pricing, S3; AWS CloudTrail pricing, data events
 BACKUP_GB_MONTH = 0.05
 DATA_EVENTS_MILLION = 1.00

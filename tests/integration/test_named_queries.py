@@ -4,6 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 from tickwire.cli.main import main
+from tickwire.model.plan import DatasetSpan, bars_query
 
 from .lakes import DAY, Lake, Market
 
@@ -47,6 +49,17 @@ def run(
 
     def query(name: str, *arguments: str) -> pd.DataFrame:
         assert main(["query", "--named", name, "--folder", str(tmp_path), "--json", *arguments]) == 0
+        return pd.DataFrame(json.loads(capsys.readouterr().out))
+
+    return query
+
+
+@pytest.fixture
+def ask(run, tmp_path: Path, capsys) -> Callable[[str], pd.DataFrame]:
+    """Ask the same lake by a statement."""
+
+    def query(sql: str) -> pd.DataFrame:
+        assert main(["query", sql, "--folder", str(tmp_path), "--json"]) == 0
         return pd.DataFrame(json.loads(capsys.readouterr().out))
 
     return query
@@ -93,6 +106,15 @@ def test_bars_are_those_of_pandas(run, market, seconds):
     assert found.last_id.tolist() == grouped.trade_id.max().tolist()
     vwap = [sum(bar.price * bar["size"]) / sum(bar["size"]) for _, bar in grouped]
     assert found.vwap.astype(float).tolist() == pytest.approx([float(value) for value in vwap], rel=1e-12)
+
+
+def test_the_bars_of_the_nightly_training_are_the_same_ones(run, market, ask):
+    bars = run("bars", *SYMBOLS, "--param", "seconds=900", *RANGE)
+    sql = bars_query("trades", end=datetime(2024, 8, 9, tzinfo=UTC), span=DatasetSpan(train_days=1, holdout_days=0))
+    trained = ask(f"SELECT * FROM ({sql}) ORDER BY venue, symbol, start")
+    assert (trained.start // 10**9).tolist() == [moment.timestamp() for moment in pd.to_datetime(bars.start, utc=True)]
+    for name in ("open", "high", "low", "close", "volume", "buy_volume", "trades"):
+        assert trained[name].astype(float).tolist() == pytest.approx(bars[name].astype(float).tolist()), name
 
 
 def test_volume_is_by_venue_and_hour_with_the_part_that_was_bought(run, market):

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdas.lake_committer.plan import TrimmedFile, plan_commit
-from lambdas.lake_writer.message import WrittenBatch, WrittenFile
+from lambdas.lake_writer.message import WrittenBatch, WrittenFile, decode_message, encode_message
 
 A, B = WrittenFile("s3://lake/a", 10), WrittenFile("s3://lake/b", 10)
 
@@ -99,3 +99,15 @@ def test_however_a_stream_is_split_and_repeated_each_record_goes_in_once(partiti
         at += taken
     assert sorted(table) == [(p, c) for p, (n, _) in sorted(partitions.items()) for c in range(1, n + 1)]
     assert counters == {p: n for p, (n, _) in partitions.items()}
+
+
+def test_a_committer_that_knows_no_compactions_takes_one_for_a_message_without_news():
+    """So it does not matter whether the committer or the upkeep is deployed first."""
+    plan, jump = plan_commit([WrittenBatch((B,), {}, replaces=(A.path,)), WrittenBatch((A,), {1: (5, 5)})], {1: 4})
+    assert (plan.whole, plan.repeats, plan.messages, jump) == ([A], 1, 2, None)
+
+
+def test_a_message_from_before_there_were_compactions_is_read():
+    batch = decode_message(b'{"files":[{"path":"s3://lake/a","rows":10}],"partitions":{"1":[5,5]}}')
+    assert batch == WrittenBatch((A,), {1: (5, 5)})
+    assert b"replaces" not in encode_message(batch)
