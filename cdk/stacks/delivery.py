@@ -86,6 +86,7 @@ class DeliveryStack(Stack):
         CfnOutput(self, "WebSocketStage", value=STAGE_NAME)
         CfnOutput(self, "WebSocketUrl", value=screens.stage.url)
         CfnOutput(self, "RestApiId", value=rest.api.api_id)
+        CfnOutput(self, "RestApiUrl", value=f"https://{rest.host}")
         CfnOutput(self, "PageClientId", value=page.user_pool_client_id)
         for function in (self.websocket, self.broadcaster, self.authorizer, self.answers):
             CfnOutput(self, f"{function.node.id}Function", value=function.function.function_name)
