@@ -49,5 +49,4 @@ class AnalyticsStack(Stack):
 
         CfnOutput(self, "LakeMaintenanceFunction", value=maintenance.upkeep.function.function_name)
         CfnOutput(self, "AnalyticsWorkgroup", value=workgroup.name)
-        CfnOutput(self, "QueryResultsBucket", value=data.query_results.bucket_name)
         CfnOutput(self, "AnalystPolicy", value=analysts.managed_policy_arn)

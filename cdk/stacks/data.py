@@ -92,6 +92,7 @@ class DataStack(Stack):
             removal_policy=RemovalPolicy.SNAPSHOT if settings.protected else RemovalPolicy.DESTROY,
         )
 
+        CfnOutput(self, "QueryResultsBucket", value=self.query_results.bucket_name)
         CfnOutput(self, "LakeBucket", value=self.lake.bucket_name)
         CfnOutput(self, "LakeDatabaseName", value=self.lake_database)
         CfnOutput(self, "ConnectionsTable", value=self.connections.table_name)
