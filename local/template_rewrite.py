@@ -51,13 +51,12 @@ KEPT_TYPES = frozenset(
     }
 )
 
-# By the beginning of the type's name; the first that fits.
-_REASONS = {
+# What the local run has in another form or has no use for, by the beginning of the type's name; the first that
+# fits. tests/integration/test_left_out.py asks the emulator about each.
+LEFT_OUT = {
     "AWS::RDS::": "PostgreSQL runs beside the emulator",
-    "AWS::SecretsManager::": "PostgreSQL runs beside the emulator",
     "AWS::MemoryDB::": "Valkey runs beside the emulator",
     "AWS::ECS::": "the tasks run as processes",
-    "AWS::ApplicationAutoScaling::": "the tasks run as processes",
     "AWS::SNS::": "whoever runs it sees what is wrong on the page",
     "AWS::IAM::ManagedPolicy": "whoever operates a laptop needs no leave",
     "AWS::EC2::": "a laptop needs no network of its own",
@@ -69,10 +68,12 @@ _REASONS = {
     "AWS::SageMaker::": "nothing is trained or served by SageMaker on a laptop",
     "AWS::Scheduler::": "nothing is trained at night on a laptop",
     "AWS::StepFunctions::": "nothing is trained at night on a laptop",
+    "AWS::Logs::MetricFilter": "whoever runs it reads the log",
     "AWS::CDK::Metadata": "says nothing about a resource",
     "Custom::": "the local run does what it would have done",
 }
-_UNKNOWN = "not known to the emulator"
+UNJUDGED = "nobody has said what becomes of it on a laptop"
+"""The reason against a type that is neither kept nor in ``LEFT_OUT``: a run goes on without it, a test does not."""
 
 # Any Python will do for MiniStack, which runs its own.
 _RUNTIME = "python3.13"
@@ -248,7 +249,7 @@ def _reason_against(resource: Mapping[str, Any]) -> str | None:
         return "it serves a custom resource, which the local run has no use for"
     if kind in KEPT_TYPES:
         return None
-    return next((reason for prefix, reason in _REASONS.items() if kind.startswith(prefix)), _UNKNOWN)
+    return next((reason for prefix, reason in LEFT_OUT.items() if kind.startswith(prefix)), UNJUDGED)
 
 
 def _runs_python(properties: Mapping[str, Any]) -> bool:

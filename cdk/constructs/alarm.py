@@ -152,18 +152,18 @@ def new_page(
 
 
 class Watched(NamedTuple):
-    """An alarm and the stem of its runbook."""
+    """An alarm and the stem of its runbook, None for one that is made of other alarms."""
 
-    alarm: cloudwatch.Alarm
-    runbook: str
+    alarm: cloudwatch.AlarmBase
+    runbook: str | None
 
 
 def alarms_in(scope: IConstruct) -> Iterator[Watched]:
-    """Give the alarms at and below a construct that :func:`new_alarm` and :func:`new_anomaly_alarm` made so far."""
+    """Give the alarms that have been made so far at and below a construct."""
     for construct in scope.node.find_all():
-        if isinstance(construct, cloudwatch.Alarm):
-            (runbook,) = [entry.data for entry in construct.node.metadata if entry.type == _RUNBOOK]
-            yield Watched(construct, str(runbook))
+        if isinstance(construct, cloudwatch.AlarmBase):
+            runbooks = [str(entry.data) for entry in construct.node.metadata if entry.type == _RUNBOOK]
+            yield Watched(construct, runbooks[0] if runbooks else None)
 
 
 def _description(scope: IConstruct, says: str, runbook: str) -> str:

@@ -29,7 +29,11 @@ _RULES: Mapping[str, dict[str, Any]] = {
 
 
 class Findings(Construct):
-    """Rules of EventBridge that publish to the alarms' topic, in a role's name.
+    """Rules of EventBridge that publish to the alarms' topic.
+
+    They add to the policies of the topic and of its key that EventBridge may publish, without naming the
+    account: EventBridge tells KMS neither that nor the rule ("Key management" of SNS' developer guide: the
+    condition is not supported for encrypted topics), and a role is not advised for them.
 
     ``kinds`` are those of them that the stage has a source for: ``Noncompliant``, ``Threats``,
     ``BackupsFailed``.
@@ -42,5 +46,5 @@ class Findings(Construct):
                 self,
                 kind,
                 event_pattern=events.EventPattern(**_RULES[kind]),
-                targets=[targets.SnsTopic(topic, authorize_using_role=True)],
+                targets=[targets.SnsTopic(topic)],
             )

@@ -11,8 +11,8 @@ from cdk.constructs.grants import grant, grant_key
 
 _TIERED_AFTER_DAYS = 30
 _NO_ACCESS_LOG = (
-    "CloudTrail records each access to an object, in a bucket with a key of ours and a lock; server access logs can"
-    " have neither"
+    "The stage's trail records each access to an object, in a bucket with a key of ours and a lock; server access"
+    " logs can have neither"
 )
 
 

@@ -6,6 +6,7 @@ from aws_cdk import aws_cloudfront as cloudfront
 from aws_cdk import aws_cloudfront_origins as origins
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_route53_targets as targets
@@ -14,6 +15,7 @@ from aws_cdk import aws_s3_deployment as deployment
 from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
+from cdk.constructs.grants import grant, grant_key
 from cdk.constructs.log_retention import retention_of
 from cdk.constructs.page_files import page_files
 from cdk.constructs.private_bucket import PrivateBucket
@@ -53,8 +55,7 @@ class Site(Construct):
             enable_key_rotation=True,
             removal_policy=removal,
         )
-        # Made anew by every deployment, so nothing is lost with it.
-        self._files = PrivateBucket(self, "Files", key=self._key, removal_policy=RemovalPolicy.DESTROY)
+        self._files = PrivateBucket(self, "Files", key=self._key, removal_policy=removal)
         acknowledge(self._files, {"AwsSolutions-S1": "CloudFront alone reads it, and logs who asked"})
         rest = self._api_origin(rest_host)
         read, write = cloudfront.AllowedMethods.ALLOW_GET_HEAD_OPTIONS, cloudfront.AllowedMethods.ALLOW_ALL
@@ -96,15 +97,8 @@ class Site(Construct):
             "DeploymentLog",
             retention=retention_of(self._settings.log_retention_days),
             encryption_key=log_key,
-            removal_policy=RemovalPolicy.DESTROY,
+            removal_policy=RemovalPolicy.RETAIN if self._settings.protected else RemovalPolicy.DESTROY,
         )
-        role = iam.Role(
-            self,
-            "DeploymentRole",
-            description="CloudFormation puts the page into its bucket",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-        )
-        log_group.grant_write(role)
         deployment.BucketDeployment(
             self,
             "Deployment",
@@ -115,19 +109,51 @@ class Site(Construct):
             cache_control=[deployment.CacheControl.no_cache()],
             distribution=self.distribution,
             log_group=log_group,
-            role=role,
+            # The CDK would grant it whole families of calls, and every distribution of the account.
+            role=self._new_deployment_role(log_group).without_policy_updates(),
             memory_limit=512,
         )
-        for singleton in Stack.of(self).node.children:
-            if singleton.node.id.startswith("Custom::CDKBucketDeployment"):
-                acknowledge(singleton, {"AwsSolutions-L1": "The CDK's own function, with the runtime that it names"})
+        for child in Stack.of(self).node.children:
+            if child.node.id.startswith("Custom::CDKBucketDeployment"):
+                acknowledge(child, {"AwsSolutions-L1": "The CDK's own function, with the runtime that it names"})
+                function = child.node.default_child
+                if isinstance(function, lambda_.CfnFunction):
+                    function.tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode="Active")
+
+    def _new_deployment_role(self, log_group: logs.ILogGroup) -> iam.Role:
+        """Make the role that copies the files: what ``aws s3 cp``, ``aws s3 sync`` and an invalidation call."""
+        stack = Stack.of(self)
+        role = iam.Role(
+            self,
+            "DeploymentRole",
+            description="CloudFormation puts the page into its bucket",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        )
+        log_group.grant_write(role)
+        qualifier = stack.synthesizer.bootstrap_qualifier
+        assets = f"arn:{stack.partition}:s3:::cdk-{qualifier}-assets-{stack.account}-{stack.region}"
+        grant(role, "s3:GetObject", on=f"{assets}/*")
+        grant(role, "s3:ListBucket", on=assets)
+        grant(role, "s3:ListBucket", on=self._files.bucket_arn)
+        grant(role, "s3:GetObject", "s3:PutObject", "s3:DeleteObject", on=self._files.arn_for_objects("*"))
+        grant_key(role, self._key, "Decrypt", "GenerateDataKey")
+        distribution = stack.format_arn(
+            service="cloudfront",
+            region="",
+            resource="distribution",
+            resource_name=self.distribution.distribution_id,
+        )
+        grant(role, "cloudfront:CreateInvalidation", "cloudfront:GetInvalidation", on=distribution)
+        # Segments have no ARN.
+        grant(role, "xray:PutTelemetryRecords", "xray:PutTraceSegments", on="*")
         acknowledge(
             role,
             {
-                "AwsSolutions-IAM5…": "The CDK's own grants: it copies from the bucket of assets, replaces the page's"
-                " files, and has CloudFront forget the old ones, for which IAM knows no path"
+                "AwsSolutions-IAM5[Resource::*]": "X-Ray's segments have no ARN",
+                "AwsSolutions-IAM5[Resource::…/*]": "The files of the page, and the assets that they come from",
             },
         )
+        return role
 
     def _files_behavior(self, login_url: str) -> cloudfront.BehaviorOptions:
         origin = origins.S3BucketOrigin.with_origin_access_control(self._files)

@@ -134,8 +134,17 @@ def flow_of(settings: StageSettings, load: Load) -> Flow:
     volumes = measured(share)
     used = min(partitions, load.symbols)
     shards = max(given, math.ceil(used / max(1, math.floor(_partitions_that_fit(volumes)))))
+    return Flow(_grown(settings, partitions, shards), load, used, shards, share, volumes)
+
+
+def _grown(settings: StageSettings, partitions: int, shards: int) -> StageSettings:
+    """Give settings with more partitions and shards; a function that reads a stream runs once a shard."""
     stream = settings.stream.model_dump() | {"shards": shards if settings.stream.shards else 0}
-    return Flow(settings.changed(partitions=partitions, stream=stream), load, used, shards, share, volumes)
+    functions = {name: one.model_dump() for name, one in settings.functions.items()}
+    for name in settings.consumers:
+        if functions[name]["reserved"] is not None:
+            functions[name]["reserved"] = max(functions[name]["reserved"], shards)
+    return settings.changed(partitions=partitions, stream=stream, functions=functions)
 
 
 measured = cache(volumes_of)

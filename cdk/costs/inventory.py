@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cdk.costs.prices import BY_USE, FREE, STANDING
+from cdk.costs.prices import BY_USE, FREE, LEFT_OUT, STANDING
 
 FILE = Path(__file__).with_name("inventory.json")
 
@@ -45,7 +45,7 @@ def count(templates: Iterable[Mapping[str, Any]]) -> Inventory:
 def unpriced(templates: Iterable[Mapping[str, Any]]) -> set[str]:
     """Give the types of resources of which nobody has said what they cost."""
     types = {resource["Type"] for resource in _resources(templates)}
-    return {kind for kind in types - STANDING.keys() - BY_USE - FREE if not kind.startswith("Custom::")}
+    return {kind for kind in types - STANDING.keys() - BY_USE - LEFT_OUT - FREE if not kind.startswith("Custom::")}
 
 
 def _resources(templates: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

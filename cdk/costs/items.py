@@ -1,7 +1,7 @@
 """The lines of a bill: quantities of a flow, times prices."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cdk.costs import prices as price
@@ -50,7 +50,7 @@ def items(flow: Flow, inventory: Inventory) -> list[Item]:
     Raises
     ------
     UnknownPrice
-        If the settings name a node type that the table of prices lacks.
+        If the settings name a type of node or instance that the table of prices lacks.
     """
     return [
         *_streams(flow),
@@ -59,6 +59,7 @@ def items(flow: Flow, inventory: Inventory) -> list[Item]:
         *_database(flow),
         *_state(flow),
         *_lake(flow),
+        *_model(flow),
         *_screens(flow),
         *_network(flow, inventory),
         *_watching(flow),
@@ -147,6 +148,8 @@ def _database(flow: Flow) -> Iterator[Item]:
     capacity = max(settings.min_capacity, rows / ROWS_A_CAPACITY_UNIT)
     hours = capacity * (1 + settings.readers) * price.HOURS
     yield Item("Aurora", "capacity", hours, "ACU-hours", hours * price.AURORA_ACU_HOUR)
+    if settings.proxy:
+        yield Item("Aurora", "RDS Proxy", price.HOURS, "hours", price.HOURS * price.PROXY_HOUR)
     calls = rows * ROW_IO * price.SECONDS
     yield Item("Aurora", "I/O", calls, "requests", calls / price.MILLION * price.AURORA_IO_MILLION)
     # Bars of a second and a minute stay; the other rows are few, or written over.
@@ -159,10 +162,8 @@ def _state(flow: Flow) -> Iterator[Item]:
     """MemoryDB: every batch of a partition writes its state."""
     settings = flow.settings.state
     hours = (1 + settings.replicas) * price.HOURS
-    hourly = price.MEMORYDB_NODE_HOUR.get(settings.node_type)
-    if hourly is None:
-        raise UnknownPrice(f"{settings.node_type} has no price yet: write it into cdk/costs/prices.py")
-    yield Item("MemoryDB", "nodes", hours, "node-hours", hours * hourly)
+    usd = hours * _hourly(price.MEMORYDB_NODE_HOUR, settings.node_type)
+    yield Item("MemoryDB", "nodes", hours, "node-hours", usd)
     written = state_bytes(flow) * price.SECONDS / price.GB
     paid = max(0, written - price.MEMORYDB_FREE_GB)
     yield Item("MemoryDB", "data written", written, "GB", paid * price.MEMORYDB_WRITTEN_GB)
@@ -187,6 +188,17 @@ def _lake(flow: Flow) -> Iterator[Item]:
     yield Item("S3", "requests", puts + gets, "requests", usd)
     size = flow.load.trades * flow.volumes.lake_bytes * price.SECONDS / price.GB
     yield Item("S3", "a month's trades, kept a month", size, "GB-months", size * price.S3_GB_MONTH)
+    regions = 1 if flow.settings.lake.replica_region is None else 2
+    if regions == 2:
+        usd = size * (price.REPLICATION_GB + price.S3_GB_MONTH)
+        yield Item("S3", "the same trades, in a second region", size, "GB-months", usd)
+    if flow.settings.governance.backups:
+        copied = regions * size
+        yield Item("Backup", "the same trades, copied", copied, "GB-months", copied * price.BACKUP_GB_MONTH)
+    if flow.settings.governance.trail:
+        events = puts + gets
+        usd = events / price.MILLION * price.DATA_EVENTS_MILLION
+        yield Item("CloudTrail", "calls for objects of the lake", events, "events", usd)
     calls = 3 * commits
     yield Item("Glue", "catalogue", calls, "requests", calls / price.MILLION * price.CATALOGUE_MILLION)
 
@@ -197,6 +209,17 @@ def _commits(flow: Flow) -> float:
     return max(files / 10, min(files, 1 / COMMIT_SECONDS))
 
 
+def _model(flow: Flow) -> Iterator[Item]:
+    """SageMaker: two variants, each with its instances, and an hour of training a night."""
+    settings = flow.settings.model
+    hours = 2 * settings.instances * price.HOURS
+    usd = hours * _hourly(price.SAGEMAKER_HOUR, settings.instance_type)
+    yield Item("SageMaker", "endpoint", hours, "instance-hours", usd)
+    nights = price.HOURS / 24
+    usd = nights * _hourly(price.SAGEMAKER_HOUR, settings.training_instance_type)
+    yield Item("SageMaker", "nightly training", nights, "instance-hours", usd)
+
+
 def _screens(flow: Flow) -> Iterator[Item]:
     """DynamoDB's last values, and the messages to the clients."""
     load, volumes = flow.load, flow.volumes
@@ -205,7 +228,7 @@ def _screens(flow: Flow) -> Iterator[Item]:
     yield Item("DynamoDB", "last values for snapshots", units, "write units", usd)
     # Each ingestor renews each group and itself every five seconds; the broadcaster looks for newcomers twice a
     # second in each of its processes.
-    groups = sum(len(groups) for groups in flow.settings.groups().values())
+    groups = math.ceil(load.symbols / flow.settings.ingestor.symbols_a_group)
     writes = flow.settings.ingestor.holders * (groups + 1) / 5 * price.SECONDS
     reads = (2 * writes) + 2 * flow.shards * price.SECONDS
     usd = (writes * price.DYNAMODB_WRITE_MILLION + reads * price.DYNAMODB_READ_MILLION) / price.MILLION
@@ -237,7 +260,8 @@ def _watching(flow: Flow) -> Iterator[Item]:
     rates = [flow.invocations(name) for name in _STREAM_FUNCTIONS] + [_commits(flow)]
     size = sum(rates) * LOG_BYTES * price.SECONDS / price.GB
     yield Item("CloudWatch", "logs of the functions", size, "GB", size * price.LOGS_GB)
-    yield Item("CloudWatch", "metrics", CUSTOM_METRICS, "metrics", CUSTOM_METRICS * price.METRIC_MONTH)
+    metrics = CUSTOM_METRICS + (3 * 3 * flow.open_shards if flow.settings.stream.shard_metrics else 0)
+    yield Item("CloudWatch", "metrics", metrics, "metrics", metrics * price.METRIC_MONTH)
     traces = sum(min(rate, _TRACED) + max(0, rate - _TRACED) * _TRACED_SHARE for rate in rates) * price.SECONDS
     yield Item("X-Ray", "traces", traces, "traces", traces / price.MILLION * price.TRACES_MILLION)
     # A data key for five minutes, for each shard and each of its two or three users.
@@ -250,6 +274,12 @@ def _standing(inventory: Inventory) -> Iterator[Item]:
     for kind, count in inventory.standing.items():
         _, service, resource = kind.split("::")
         yield Item(service, f"{resource}, standing", count, "resources", count * price.STANDING[kind])
+
+
+def _hourly(table: Mapping[str, float], kind: str) -> float:
+    if kind not in table:
+        raise UnknownPrice(f"{kind} has no price yet: write it into cdk/costs/prices.py")
+    return table[kind]
 
 
 def _units(size: float, records: float, unit: int) -> int:

@@ -70,10 +70,10 @@ def _sum(lines: Iterable[Item], service: str) -> float:
 def _largest() -> list[str]:
     loads = [scenario for scenario in SCENARIOS if scenario.load.trades]
     bills = [{(line.service, line.what): line.usd for line in bill(scenario)} for scenario in loads]
-    order = sorted(bills[-1], key=lambda key: -sum(one[key] / sum(one.values()) for one in bills))
+    order = sorted(bills[-1], key=lambda key: -sum(one.get(key, 0) / sum(one.values()) for one in bills))
     rows = []
     for key in order[:_LARGEST]:
-        shares = (f"{100 * one[key] / sum(one.values()):.0f} %" for one in bills)
+        shares = (f"{100 * one.get(key, 0) / sum(one.values()):.0f} %" for one in bills)
         rows.append((f"{key[0]}: {key[1]}", *shares))
     return markdown(("share of the bill", *(scenario.title for scenario in loads)), rows)
 

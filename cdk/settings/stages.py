@@ -59,7 +59,8 @@ _DEV: Mapping[str, Any] = {
     "feeds": _FEEDS,
     "database": {"min_capacity": 0.5, "max_capacity": 4, "readers": 0, "backup_days": 7},
     "state": {"node_type": "db.t4g.small", "replicas": 0},
-    "governance": {"threats": False, "audit_days": 30, "audit_lock": "none"},
+    # An account has one recorder of AWS Config and one GuardDuty, which are production's.
+    "governance": {"config": False, "threats": False, "audit_days": 30, "audit_lock": "none"},
     "ingestor": {
         "cpu": 1024,
         "memory": 2048,

@@ -196,7 +196,7 @@ class DeliveryStack(Stack):
             name="rest_api",
             requirements=_REST_REQUIREMENTS,
             environment={
-                "TICKWIRE_DATABASE_URL": self._data.database.url(READER),
+                "TICKWIRE_DATABASE_URL": self._data.database.proxy_url(READER),
                 "TICKWIRE_DATABASE_IAM": "true",
                 "TICKWIRE_TICKETS_TABLE": self._identity.tickets.table_name,
             },
@@ -204,8 +204,8 @@ class DeliveryStack(Stack):
             security_groups=[group],
             **self._shared,
         )
-        self._data.database.open_to(group, "REST API")
-        self._data.database.grant_login(function.role, READER)
+        self._data.database.open_proxy_to(group, "REST API")
+        self._data.database.grant_proxy_login(function.role, READER)
         self._identity.grant_issuing(function.role)
         return function
 

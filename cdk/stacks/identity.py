@@ -10,6 +10,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
+from cdk.constructs.grants import grant_items
 from cdk.settings import StageSettings
 from lambdas.identity.user import Role
 
@@ -39,23 +40,20 @@ class IdentityStack(Stack):
         self.programmes = self._new_programmes_client()
         self._login_prefix = settings.access.login_prefix or f"tickwire-{settings.stage}-{Aws.ACCOUNT_ID}"
         self.users.add_domain("Login", cognito_domain=cognito.CognitoDomainOptions(domain_prefix=self._login_prefix))
-        self.key = kms.Key(
-            self, "Key", description="Tickwire tickets", enable_key_rotation=True, removal_policy=RemovalPolicy.DESTROY
-        )
+        key = kms.Key(self, "Key", description="Tickwire tickets", enable_key_rotation=True, removal_policy=removal)
         self.tickets = dynamodb.Table(
             self,
             "Tickets",
             partition_key=dynamodb.Attribute(name="ticket_hash", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
-            encryption_key=self.key,
+            encryption_key=key,
             time_to_live_attribute="expires",
-            # Nobody wants yesterday's tickets back, but then no table needs an exception from the rule.
+            # Nobody wants yesterday's tickets back; but so no table is an exception.
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            # A ticket lives for a minute: there is nothing to keep.
-            removal_policy=RemovalPolicy.DESTROY,
+            removal_policy=removal,
         )
 
         CfnOutput(self, "UserPoolId", value=self.users.user_pool_id)
@@ -75,13 +73,11 @@ class IdentityStack(Stack):
 
     def grant_issuing(self, role: iam.IGrantable) -> None:
         """Let a role leave tickets."""
-        self.tickets.grant(role, "dynamodb:PutItem")
-        self.key.grant_encrypt_decrypt(role)
+        grant_items(role, self.tickets, "PutItem")
 
     def grant_redeeming(self, role: iam.IGrantable) -> None:
         """Let a role take tickets away, which tells whose they were."""
-        self.tickets.grant(role, "dynamodb:DeleteItem")
-        self.key.grant_encrypt_decrypt(role)
+        grant_items(role, self.tickets, "DeleteItem")
 
     def _new_pool(self, removal: RemovalPolicy) -> cognito.UserPool:
         protect = self._settings.access.threat_protection

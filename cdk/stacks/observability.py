@@ -17,6 +17,7 @@ from cdk.dashboards.cost import cost
 from cdk.dashboards.delivery import delivery as delivery_page
 from cdk.dashboards.ingestion import ingestion as ingestion_page
 from cdk.dashboards.metrics import BROADCASTER, INGESTOR, VALIDATOR, own_metric
+from cdk.dashboards.model import model as model_page
 from cdk.dashboards.overview import overview
 from cdk.dashboards.stages import stages
 from cdk.dashboards.stores import stores
@@ -27,6 +28,7 @@ from cdk.stacks.delivery import DeliveryStack
 from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.identity import IdentityStack
 from cdk.stacks.ingestion import IngestionStack
+from cdk.stacks.model import ModelStack
 from cdk.stacks.processing import ProcessingStack
 from cdk.stacks.streams import StreamsStack
 
@@ -38,7 +40,14 @@ _LETTERS_IN_FIVE_MINUTES = 1_000
 
 # By the runbooks of what may lose a record, or keep one from being stored.
 _DATA_AT_RISK = frozenset(
-    {"records-expiring", "records-given-up", "partition-stopped", "dead-letters-growing", "ids-missing"}
+    {
+        "records-expiring",
+        "records-given-up",
+        "partition-stopped",
+        "dead-letters-growing",
+        "messages-aside",
+        "ids-missing",
+    }
 )
 _MARKET_SILENT = frozenset({"ingestion-silent"})
 
@@ -64,6 +73,7 @@ class ObservabilityStack(Stack):
         processing: ProcessingStack,
         delivery: DeliveryStack,
         ingestion: IngestionStack,
+        model: ModelStack,
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, **stack)
@@ -102,6 +112,7 @@ class ObservabilityStack(Stack):
         self._add_dashboard("Stages", stages(consumers, functions))
         self._add_dashboard("Stores", stores(streams=streams, data=data))
         self._add_dashboard("Delivery", delivery_page(delivery, latency_milliseconds=_PROMISED_MILLISECONDS))
+        self._add_dashboard("Model", model_page(model))
         self._add_dashboard("Cost", cost(functions, streams=streams, data=data, delivery=delivery))
         save_queries(
             self,
@@ -113,7 +124,7 @@ class ObservabilityStack(Stack):
             function.name
             for function in (processing.validator, processing.signals, delivery.broadcaster, delivery.websocket)
         )
-        CfnOutput(self, "CanaryFunction", value=self.canary.function.function_name)
+        self.canary_output = CfnOutput(self, "CanaryFunction", value=self.canary.function.function_name)
 
     def _add_alarms(self, venues: tuple[str, ...]) -> None:
         """Watch what no resource of a single stack tells."""

@@ -50,6 +50,8 @@ _DESTINATIONS = {
     "AWS::SQS::Queue": ("sqs:SendMessage",),
     "AWS::SNS::Topic": ("sns:Publish",),
 }
+# By the beginning of its logical id: the function that copies the page's files, which the CDK brings.
+_CDK_COPIER = "CustomCDKBucketDeployment"
 # What a right to use something encrypted needs of its key. Kinesis, SQS, SNS and S3: "How … uses AWS KMS" of
 # each; for a bucket also to write in parts, which it reads back. DynamoDB calls KMS in the caller's name and
 # asks for the whole family ("DynamoDB encryption at rest usage notes", authorising use of a key).

@@ -25,6 +25,11 @@ class References:
             for output in template.get("Outputs", {}).values()
             if isinstance(output.get("Export", {}).get("Name"), str)
         }
+        self._outputs: dict[str, tuple[str, Any]] = {
+            f"{stack}:{name}": (stack, output["Value"])
+            for stack, template in templates.items()
+            for name, output in template.get("Outputs", {}).items()
+        }
 
     def all(self, *kinds: str) -> Iterator[tuple[Address, dict[str, Any]]]:
         """Give every resource of the given types, or of any type, with its address."""
@@ -80,13 +85,28 @@ class References:
         elif set(value) == {"Fn::GetAtt"}:
             path = value["Fn::GetAtt"]
             yield from self._known(stack, path[0] if isinstance(path, list) else str(path).partition(".")[0])
+        elif set(value) == {"Fn::GetStackOutput"}:
+            yield from self._output(value["Fn::GetStackOutput"])
         elif set(value) == {"Fn::ImportValue"} and isinstance(value["Fn::ImportValue"], str):
             exported = self._exports.get(value["Fn::ImportValue"])
             if exported is not None:
                 yield from self._targets(*exported)
+        elif set(value) == {"Fn::GetStackOutput"}:
+            # What the CDK makes of a reference that must not tie two stacks together.
+            other = value["Fn::GetStackOutput"]
+            output = self._outputs.get(f"{other['StackName'].rpartition('-')[2]}:{other['OutputName']}")
+            if output is not None:
+                yield from self._targets(*output)
         else:
             for part in value.values():
                 yield from self._targets(stack, part)
+
+    def _output(self, weak: Mapping[str, str]) -> Iterator[Address]:
+        """Follow a weak reference, which names a stack and an output of it."""
+        stack = weak["StackName"].rpartition("-")[2]
+        output = self._templates.get(stack, {}).get("Outputs", {}).get(weak["OutputName"])
+        if output is not None:
+            yield from self._targets(stack, output["Value"])
 
     def _known(self, stack: str, name: str) -> Iterator[Address]:
         if name in self._templates[stack]["Resources"]:

@@ -41,6 +41,11 @@ def snapshot(template: Mapping[str, Any]) -> str:
             del work["Resources"][name]
         resource.pop("Metadata", None)
         _drop_tags(resource.get("Properties", {}))
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "MetricName" in resource["Properties"]:
+            resource["Properties"] = _sentence(resource["Properties"])
+            continue
+        if resource["Type"] == "AWS::IAM::Role":
+            _shorten_role(resource["Properties"])
     filled = {name: part for name, part in work.items() if part}
     return yaml.dump(_short(filled), Dumper=_Dumper, width=120, sort_keys=False, default_flow_style=None)
 
@@ -91,25 +96,49 @@ def _short(value: Any) -> Any:
         return value
     if len(value) == 1:
         ((name, argument),) = value.items()
+        if name == "Fn::GetStackOutput":
+            return _Tagged("GetStackOutput", f"{argument['StackName'].rpartition('-')[2]}:{argument['OutputName']}")
         if name in ("Ref", "Fn::ImportValue") and isinstance(argument, str):
             return _Tagged(name.removeprefix("Fn::"), _EXPORT.sub(r"\1:\2", argument))
         if name == "Fn::Sub" and isinstance(argument, str):
             return _Tagged("Sub", argument)
         if name == "Fn::GetAtt" and isinstance(argument, list):
             return _Tagged("GetAtt", ".".join(argument))
-        if name == "Fn::Join" and argument[0] == "" and all(_embeds(part) for part in argument[1]):
-            text = "".join(part if isinstance(part, str) else f"${{{_embedded(part)}}}" for part in argument[1])
+        if name == "Fn::Join" and argument[0] == "" and isinstance(argument[1], list):
+            parts = [part if isinstance(part, str) else _short(part) for part in argument[1]]
+            text = "".join(f"${{{part}}}" if isinstance(part, _Tagged) else str(part) for part in parts)
             return _Tagged("Sub", text if len(text) <= _MAX_TEXT else _abridged(text))
     # A resource is read by its type first.
     return {name: _short(value[name]) for name in sorted(value, key=lambda name: (name != "Type", name))}
 
 
-def _embeds(part: Any) -> bool:
-    return isinstance(part, str) or isinstance(_short(part), _Tagged)
+def _shorten_role(role: dict[str, Any]) -> None:
+    """Leave out the boundary, which every role has, and name the one service that may take the role."""
+    role.pop("PermissionsBoundary", None)
+    (statement, *more) = role["AssumeRolePolicyDocument"]["Statement"]
+    service = statement.get("Principal", {}).get("Service")
+    if not more and statement == {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"Service": service}}:
+        role["AssumeRolePolicyDocument"] = service
 
 
-def _embedded(part: Any) -> str:
-    return str(_short(part))
+def _sentence(alarm: Mapping[str, Any]) -> str:
+    """Write an alarm on one metric on one line: they are many, and differ in little."""
+    rest = dict(alarm)
+    dimensions = ", ".join(f"{part['Name']} {_text(part['Value'])}" for part in rest.pop("Dimensions", []))
+    periods, seconds = rest.pop("EvaluationPeriods"), rest.pop("Period")
+    told = {_text(arn).rpartition(":")[2] for arn in (*rest.pop("AlarmActions", ()), *rest.pop("OKActions", ()))}
+    statistic = rest.pop("Statistic", None) or rest.pop("ExtendedStatistic")
+    metric = f"{statistic} of {rest.pop('Namespace')} {rest.pop('MetricName')} [{dimensions}]"
+    bound = f"{rest.pop('ComparisonOperator')} {rest.pop('Threshold')}"
+    how_often = f"{rest.pop('DatapointsToAlarm', periods)} of {periods}, missing {rest.pop('TreatMissingData')}"
+    says = _text(rest.pop("AlarmDescription"))
+    more = f" {_short(rest)}" if rest else ""
+    return f"{metric} over {seconds} s {bound}, {how_often}, to {', '.join(sorted(told))}: {says}{more}"
+
+
+def _text(value: Any) -> str:
+    short = _short(value)
+    return f"!{short.tag} {short}" if isinstance(short, _Tagged) else str(short)
 
 
 def _abridged(text: str) -> str:
@@ -136,7 +165,7 @@ def _write() -> None:
         for old in folder.glob("*.yaml"):
             old.unlink()
         with tempfile.TemporaryDirectory() as assembly:
-            build_app(stage, context={"aws:cdk:bundling-stacks": []}, outdir=assembly).synth()
+            build_app(stage, context={"bundle": "false"}, outdir=assembly, rules=False).synth()
             for path in sorted(Path(assembly).glob("*.template.json")):
                 stack = path.name.removesuffix(".template.json").rpartition("-")[2]
                 (folder / f"{stack}.yaml").write_text(snapshot(json.loads(path.read_text())))

@@ -107,8 +107,17 @@ def test_findings_are_told_where_alarms_are_told(prod: Any, dev: Any) -> None:
     for rule in sources.values():
         (target,) = rule["Targets"]
         assert "AlarmTopicsAlarms" in json.dumps(target["Arn"])
-        # A topic's policy may hold conditions, which EventBridge does not meet; a role needs none of it.
-        assert "RoleArn" in target
+        assert "RoleArn" not in target
+    # EventBridge names no account to KMS, so a condition on it would keep every finding from the topic.
+    (key,) = [
+        key
+        for key in prod.resources("AWS::KMS::Key")
+        if key.stack == "Foundation" and key.name.startswith("AlarmTopics")
+    ]
+    assert any(
+        statement.get("Condition") is None and statement["Principal"] == {"Service": "events.amazonaws.com"}
+        for statement in key.properties["KeyPolicy"]["Statement"]
+    )
     assert dev.resources("AWS::GuardDuty::Detector") == []
     assert "aws.guardduty" not in json.dumps([rule.properties for rule in dev.resources("AWS::Events::Rule")])
 

@@ -236,5 +236,7 @@ def test_a_reference_leads_through_an_export_to_the_resource() -> None:
         },
         "Processing": {"Resources": {}},
     }
-    value = {"Fn::Join": ["", [{"Fn::ImportValue": "Streams:Queue"}, "/*"]]}
-    assert References(templates).target("Processing", value) == Address("Streams", "Queue")
+    exported = {"Fn::Join": ["", [{"Fn::ImportValue": "Streams:Queue"}, "/*"]]}
+    published = {"Fn::GetStackOutput": {"StackName": "Tickwire-dev-Streams", "OutputName": "Out"}}
+    for value in (exported, published):
+        assert References(templates).target("Processing", value) == Address("Streams", "Queue")

@@ -101,6 +101,10 @@ def test_no_environment_variable_changes_what_is_deployed(monkeypatch: pytest.Mo
         ('zones = ["us-east-1a", "us-east-1b"]', "zones must lie in eu-west-1"),
         ("alarms.addresses = []", "alarms.addresses: Tuple should have at least 1 item"),
         ('alarms.addresses = ["nobody"]', "alarms.addresses.0: String should match pattern"),
+        ('access.domain = "market.example.com"', "a domain needs its hosted zone"),
+        ('access.zone_id = "Z0123456789"', "a domain needs its hosted zone"),
+        ('access.login_prefix = "my-amazon-login"', "Cognito refuses access.login_prefix"),
+        ("access.rate_limit = 9", "access.rate_limit: Input should be greater than or equal to 10"),
     ],
 )
 def test_settings_that_aws_would_refuse_or_that_would_lose_records_are_refused(

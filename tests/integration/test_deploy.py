@@ -176,7 +176,6 @@ def test_what_was_left_out_is_reported_with_reasons(deployment: Deployment) -> N
     reasons = {item.type: item.reason for items in deployment.left_out.values() for item in items}
     assert reasons["AWS::RDS::DBCluster"] == "PostgreSQL runs beside the emulator"
     assert reasons["AWS::MemoryDB::Cluster"] == "Valkey runs beside the emulator"
-    assert "not known to the emulator" not in reasons.values()
 
 
 def test_a_second_start_needs_no_synthesis(assembly: Path) -> None:

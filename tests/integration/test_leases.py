@@ -162,6 +162,20 @@ class Task:
 
         await self.eventually("/stats", enough)
 
+    async def overlaps(self, newcomer: "Task") -> None:
+        """Wait until all that this task received before the newcomer read its first trades is on the stream."""
+
+        def has_each(stats: dict[str, Any]) -> bool:
+            return len(stats["symbols"]) == len(SYMBOLS)
+
+        seen = (await newcomer.eventually("/stats", has_each))["symbols"]
+
+        def is_past(stats: dict[str, Any]) -> bool:
+            reached = all(stats["symbols"][symbol]["last_id"] >= one["first_id"] for symbol, one in seen.items())
+            return reached and stats["pending_trades"] == 0
+
+        await self.eventually("/stats", is_past)
+
     async def stop(self) -> None:
         self.process.terminate()
         assert await asyncio.wait_for(self.process.wait(), 40) == 0
@@ -205,6 +219,8 @@ async def test_what_a_killed_task_held_is_read_by_the_other_and_with_two_holders
     first, second = await fleet.start(TICKWIRE_HOLDERS="2"), await fleet.start(TICKWIRE_HOLDERS="2")
     await first.holds(2)
     await second.holds(2)
+    # What only the killed one has read is lost with it, so the other must read before.
+    await first.overlaps(second)
     first.process.kill()
     await first.process.wait()
     before = dict(fleet.market.ids)
