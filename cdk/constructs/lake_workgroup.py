@@ -52,4 +52,4 @@ class LakeWorkgroup(Construct):
                 query_string=query.sql(),
                 work_group=self.name,
             )
-            stored.add_dependency(workgroup)
+            stored.add_resource_dependency(workgroup)

@@ -56,7 +56,7 @@ def test_what_failed_three_times_is_kept_and_told(prod: Application) -> None:
 
 
 def test_a_query_cannot_leave_the_workgroups_settings(prod: Application) -> None:
-    (workgroup,) = prod.resources("AWS::Athena::WorkGroup")
+    (workgroup,) = [w for w in prod.resources("AWS::Athena::WorkGroup") if w.stack == "Analytics"]
     configuration = workgroup.properties["WorkGroupConfiguration"]
     assert configuration["EnforceWorkGroupConfiguration"] is True
     assert configuration["EngineVersion"] == {"SelectedEngineVersion": "Athena engine version 3"}

@@ -176,7 +176,7 @@ def test_however_records_are_split_and_repeated_every_trade_is_in_the_lake_once(
     ]
 
 
-def test_a_night_makes_few_files_of_many_and_answers_stay_the_same(lake, query, lambda_context, monkeypatch):
+def test_the_upkeep_makes_few_files_of_many_and_answers_stay_the_same(lake, query, lambda_context, monkeypatch):
     monkeypatch.setattr(lambda_context, "get_remaining_time_in_millis", lambda: 900_000)
     filled(lake)
     everything = "SELECT * FROM trades ORDER BY ALL"
