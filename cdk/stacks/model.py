@@ -109,6 +109,7 @@ class ModelStack(Stack):
                 "endpoint": name,
                 "instance_type": settings.model.instance_type,
                 "instances": settings.model.instances,
+                "scaled": settings.model.max_instances > settings.model.instances,
                 "serving_image": images.serving.image_uri,
                 "serving_role": serving_role.role_arn,
                 "training_image": images.training.image_uri,
