@@ -3,7 +3,7 @@
 from aws_cdk import aws_cloudwatch as cloudwatch
 
 from cdk.constructs.model_endpoint import VARIANTS
-from cdk.dashboards.metrics import HOUR
+from cdk.dashboards.metrics import HOUR, MINUTE
 from cdk.dashboards.widgets import Page, graph
 from cdk.stacks.model import ModelStack
 
@@ -28,6 +28,7 @@ def model(stack: ModelStack) -> Page:
                 expression=f"{variant} / {_MICROSECONDS}",
                 using_metrics={variant: metric},
                 label=f"{variant}, {statistic}",
+                period=MINUTE,
             )
             for variant, metric in zip(VARIANTS, of_each(name, statistic), strict=True)
         ]

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict
@@ -12,6 +13,8 @@ from cdk.settings.stages import STAGES
 from cdk.source import PROJECT
 
 SETTINGS_FILE = PROJECT / "settings.toml"
+PIPELINE = "pipeline"
+"""The one table that is no stage's; :mod:`cdk.settings.pipeline` reads it."""
 
 # For what has no default: what to write.
 _ADVICE = {
@@ -38,7 +41,7 @@ def settings_of(stage: str, *, file: Path = SETTINGS_FILE) -> StageSettings:
     """
     if stage not in STAGES:
         raise UnknownStage(f"no stage {stage!r}; there are {', '.join(STAGES)}")
-    _check_tables(file)
+    read_tables(file)
 
     class FromFile(StageSettings):
         model_config = SettingsConfigDict(toml_file=file)
@@ -50,19 +53,26 @@ def settings_of(stage: str, *, file: Path = SETTINGS_FILE) -> StageSettings:
         raise InvalidSettings(_sentences(error, stage, file)) from error
 
 
-def _check_tables(file: Path) -> None:
-    """Refuse a file that is not tables of stages; a mistyped stage would otherwise go unread."""
+def read_tables(file: Path) -> dict[str, dict[str, Any]]:
+    """Read the tables of a file, none where there is no file; a mistyped stage would otherwise go unread.
+
+    Raises
+    ------
+    InvalidSettings
+        If it is not TOML, or not made of tables of stages and of the pipeline.
+    """
     if not file.exists():
-        return
+        return {}
     try:
         tables = tomllib.loads(file.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{file.name} is not TOML: {error}") from error
     for name, table in tables.items():
-        if name not in STAGES or not isinstance(table, dict):
+        if name not in (*STAGES, PIPELINE) or not isinstance(table, dict):
             raise InvalidSettings(f"{file.name}: {name!r} is not a stage; write tables [{'], ['.join(STAGES)}]")
         if "stage" in table:
             raise InvalidSettings(f"{file.name}: a table's name is its stage; write no `stage` in [{name}]")
+    return tables
 
 
 def _sentences(error: ValidationError, stage: str, file: Path) -> str:

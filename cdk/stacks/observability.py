@@ -124,7 +124,7 @@ class ObservabilityStack(Stack):
             function.name
             for function in (processing.validator, processing.signals, delivery.broadcaster, delivery.websocket)
         )
-        CfnOutput(self, "CanaryFunction", value=self.canary.function.function_name)
+        self.canary_output = CfnOutput(self, "CanaryFunction", value=self.canary.function.function_name)
 
     def _add_alarms(self, venues: tuple[str, ...]) -> None:
         """Watch what no resource of a single stack tells."""
