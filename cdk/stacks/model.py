@@ -127,6 +127,8 @@ class ModelStack(Stack):
         )
         CfnOutput(self, "ModelEndpoint", value=name)
         CfnOutput(self, "ModelBucket", value=self.bucket.bucket_name)
+        CfnOutput(self, "ModelSeedFunction", value=self.endpoint.seed.function.function_name)
+        CfnOutput(self, "ModelRolloutFunction", value=self.nightly.rollout.function.function_name)
         CfnOutput(self, "NightlyTraining", value=self.nightly.machine.state_machine_arn)
 
     def _new_bucket(self, removal: RemovalPolicy) -> PrivateBucket:
