@@ -73,7 +73,7 @@ class ModelEndpoint(Construct):
             encryption_key=log_key,
             removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
         )
-        seed = ServiceFunction(
+        self.seed = ServiceFunction(
             self,
             "Seed",
             name="model_seed",
@@ -97,17 +97,17 @@ class ModelEndpoint(Construct):
             },
             requirements=_REQUIREMENTS,
         )
-        self._allow_seeding(seed, bucket, key, serving_role, package_group)
+        self._allow_seeding(self.seed, bucket, key, serving_role, package_group)
         endpoint = CustomResource(
             self,
             "Endpoint",
-            service_token=seed.function.function_arn,
+            service_token=self.seed.function.function_arn,
             resource_type="Custom::ModelEndpoint",
             # Nothing that a deployment may change: what the seed is made of is told to the function alone.
             properties={"Endpoint": name},
             removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
         )
-        endpoint.node.add_dependency(log_group, seed.role, serving_role, *needs)
+        endpoint.node.add_dependency(log_group, self.seed.role, serving_role, *needs)
         if settings.model.max_instances > settings.model.instances:
             for variant in VARIANTS:
                 self._scale(variant, endpoint)

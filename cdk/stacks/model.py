@@ -109,6 +109,7 @@ class ModelStack(Stack):
                 "endpoint": name,
                 "instance_type": settings.model.instance_type,
                 "instances": settings.model.instances,
+                "scaled": settings.model.max_instances > settings.model.instances,
                 "serving_image": images.serving.image_uri,
                 "serving_role": serving_role.role_arn,
                 "training_image": images.training.image_uri,
@@ -126,6 +127,8 @@ class ModelStack(Stack):
         )
         CfnOutput(self, "ModelEndpoint", value=name)
         CfnOutput(self, "ModelBucket", value=self.bucket.bucket_name)
+        CfnOutput(self, "ModelSeedFunction", value=self.endpoint.seed.function.function_name)
+        CfnOutput(self, "ModelRolloutFunction", value=self.nightly.rollout.function.function_name)
         CfnOutput(self, "NightlyTraining", value=self.nightly.machine.state_machine_arn)
 
     def _new_bucket(self, removal: RemovalPolicy) -> PrivateBucket:

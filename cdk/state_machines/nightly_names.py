@@ -30,6 +30,7 @@ REASONS = "$join($decision.reasons, '; ')"
 class Names:
     """What the state machine is told of its stage.
 
+    ``scaled`` says whether the number of instances is Application Auto Scaling's, above ``instances``.
     ``alarm`` is the composite alarm that takes a challenger back; ``look_seconds`` is how often it is looked at.
     ``capture_percent`` of the requests and answers go below ``capture_prefix`` of the bucket.
     """
@@ -37,6 +38,7 @@ class Names:
     endpoint: str
     instance_type: str
     instances: int
+    scaled: bool
     serving_image: str
     serving_role: str
     training_image: str
@@ -111,12 +113,13 @@ class Names:
 
     def update(self, configuration: str) -> dict[str, Any]:
         """Give the arguments that put a configuration, a variable of JSONata, on the endpoint."""
+        # All but what scaling has decided comes from the configuration.
+        own = ["DesiredWeight", "DataCaptureConfig", *([] if self.scaled else ["DesiredInstanceCount"])]
         return {
             "EndpointName": self.endpoint,
             "EndpointConfigName": expression(configuration),
-            # Scaling has decided how many instances there are; only the weights are this machine's.
             "RetainAllVariantProperties": True,
-            "ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DesiredWeight"}],
+            "ExcludeRetainedVariantProperties": [{"VariantPropertyType": kind} for kind in own],
         }
 
     def configuration(self, name: str, *, champion: str, challenger: str) -> dict[str, Any]:

@@ -253,6 +253,17 @@ def test_what_sagemaker_starts_is_isolated_in_our_network_and_encrypted(prod: An
         assert "KmsKeyId" in states[name]["Arguments"]["DataCaptureConfig"]
 
 
+def test_an_update_keeps_the_number_of_instances_where_scaling_decides_it(prod: Any, dev: Any) -> None:
+    for application, kept in ((prod, {"DesiredInstanceCount"}), (dev, set())):
+        for name in ("StageChallenger", "Promote"):
+            update = _machine(application)["States"][name]["Arguments"]
+            own = {item["VariantPropertyType"] for item in update["ExcludeRetainedVariantProperties"]}
+            every = set(
+                botocore.session.get_session().get_service_model("sagemaker").shape_for("VariantPropertyType").enum
+            )
+            assert (update["RetainAllVariantProperties"], every - own) == (True, kept)
+
+
 def test_training_never_gets_the_holdout(prod: Any) -> None:
     train = json.dumps(_machine(prod)["States"]["Train"])
     assert "$plan.train" in train

@@ -36,6 +36,7 @@ NAMES = Names(
     endpoint=ENDPOINT,
     instance_type="ml.c7g.large",
     instances=1,
+    scaled=False,
     serving_image="000000000000.dkr.ecr.eu-west-1.amazonaws.com/assets:serving",
     serving_role="arn:aws:iam::000000000000:role/serving",
     training_image="000000000000.dkr.ecr.eu-west-1.amazonaws.com/assets:training",
@@ -146,7 +147,9 @@ def test_a_candidate_without_skill_is_refused_and_the_champion_stays(states: Any
     assert "not better than the base rate" in decision["reasons"][0]
 
 
-@pytest.mark.parametrize("bad", [10, 50, 100])
+@pytest.mark.parametrize(
+    "bad", [50, pytest.param(10, marks=pytest.mark.slow), pytest.param(100, marks=pytest.mark.slow)]
+)
 def test_a_challenger_that_turns_bad_is_taken_back_at_once(states: Any, bad: int) -> None:
     aws = services(alarm=lambda share: "ALARM" if share >= bad else "OK")
     described = run(states, aws)
@@ -178,7 +181,13 @@ def test_quiet_alarms_without_traffic_promote_nobody(states: Any) -> None:
     assert aws.weights == [0, 10, 0]
 
 
-@pytest.mark.parametrize("operation", ["DescribeAlarms", "CreateEndpointConfig", "UpdateEndpoint"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "UpdateEndpoint",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("DescribeAlarms", "CreateEndpointConfig")),
+    ],
+)
 def test_who_cannot_look_or_act_takes_the_challenger_back(states: Any, operation: str) -> None:
     aws = services()
     answered = aws.call
