@@ -191,9 +191,31 @@ def test_records_that_may_be_lost_page(prod: Any, name: str) -> None:
 
 def test_what_screens_miss_pages_for_clients_and_not_for_data(prod: Any) -> None:
     pages = _pages(prod)
-    for name in ("BroadcasterBehind", "BroadcastsFailed", "ScreensIntegrationErrors"):
+    for name in (
+        "BroadcasterBehind",
+        "BroadcastsFailed",
+        "ScreensIntegrationErrors",
+        "RestServerErrors",
+        "IngestorKrakenLag",
+    ):
         assert name in pages["clients-suffer"]
     assert "Broadcaster" not in pages["data-at-risk"]
+
+
+def test_an_alarm_pages_by_itself_only_where_no_page_can_be_made_of_it(prod: Any) -> None:
+    near = _regions(prod)
+    alone = {
+        alarm.stack
+        for alarm in prod.resources("AWS::CloudWatch::Alarm")
+        if any(_text(action).endswith("-pages") for action in alarm.properties["AlarmActions"])
+    }
+    # A venue that goes silent with others would otherwise page once for each of them.
+    assert {stack for stack in alone if near[stack] == near["Observability"]} == set()
+
+
+@pytest.mark.parametrize("venue", ["Binance", "Coinbase", "Kraken"])
+def test_a_venue_that_goes_silent_pages(prod: Any, venue: str) -> None:
+    assert f"Ingestor{venue}Silent" in _pages(prod)["market-silent"]
 
 
 def test_a_client_that_gets_nothing_pages_even_where_nobody_tells(prod: Any) -> None:
