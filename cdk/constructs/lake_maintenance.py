@@ -18,12 +18,13 @@ from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
 from cdk.stacks.streams import StreamsStack
 
-# UTC. A night's first call compacts what it can in a quarter of an hour; the next ones go on from there.
-_TIMES = {"compact": "cron(10 1-5 * * ? *)", "sweep": "cron(40 6 * * ? *)"}
+# UTC. By the hour, since what the committer has to do for a compaction grows with the day's small files; a call
+# compacts what it can in a quarter of an hour, and the next one goes on from there.
+_TIMES = {"compact": "cron(10 * * * ? *)", "sweep": "cron(40 6 * * ? *)"}
 
 
 class LakeMaintenance(Construct):
-    """Compacts closed days and removes orphans, each night; an alarm tells when a night does not suffice."""
+    """Compacts by the hour and removes orphans by night; alarms tell when the table is not compacted for all that."""
 
     def __init__(
         self,
@@ -101,10 +102,10 @@ class LakeMaintenance(Construct):
         new_alarm(
             self,
             "NotCompacted",
-            # The least of a night: what its last call still had no time for.
+            # The least of a day: what no call of it had time for.
             _metric("lake_maintenance", "CompactionsWaiting", "Minimum"),
             runbook="lake-not-compacted",
-            says="Two nights did not suffice to compact the lake's closed days, and queries get slower",
+            says="For two days no call of the lake's compaction came to its end, and queries get slower",
             threshold=0,
             periods=2,
         )

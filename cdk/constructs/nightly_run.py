@@ -23,7 +23,8 @@ from cdk.constructs.service_function import ServiceFunction
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
 from cdk.stacks.foundation import FoundationStack
-from cdk.state_machines.nightly_training import NightlyTraining
+from cdk.state_machines.nightly_names import Names
+from cdk.state_machines.nightly_training import nightly_training
 from tickwire.lake import TABLE
 from tickwire.venues.registry import new_feed
 
@@ -76,7 +77,7 @@ class NightlyRun(Construct):
             encryption_key=foundation.log_key,
             removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
         )
-        definition = NightlyTraining(
+        names = Names(
             **machine,
             bucket=bucket.bucket_name,
             key=key.key_arn,
@@ -84,13 +85,13 @@ class NightlyRun(Construct):
             rollout_function=self.rollout.function.function_arn,
             look_seconds=_LOOK_SECONDS,
             topic=foundation.alarm_topic.topic_arn,
-        ).definition()
+        )
         self.machine = states.StateMachine(
             self,
             "Machine",
             # Its own name, since it looks for other runs of itself.
             state_machine_name=self.name,
-            definition_body=states.DefinitionBody.from_string(Stack.of(self).to_json_string(definition)),
+            definition_body=states.DefinitionBody.from_string(Stack.of(self).to_json_string(nightly_training(names))),
             tracing_enabled=True,
             logs=states.LogOptions(destination=log_group, level=states.LogLevel.ALL, include_execution_data=True),
             encryption_configuration=states.CustomerManagedEncryptionConfiguration(key),

@@ -23,7 +23,8 @@ _FUNCTIONS = {
     "validator": {"memory": 1769, "timeout_seconds": 60},
     "signals": {"memory": 1769, "timeout_seconds": 60},
     "lake_writer": {"memory": 1769, "timeout_seconds": 120},
-    "lake_committer": {"memory": 1024, "timeout_seconds": 60},
+    # A whole processor: a compaction reads and writes a day's manifests.
+    "lake_committer": {"memory": 1769, "timeout_seconds": 60},
     # Four million trades are read and sorted at once, which takes 1.5 GB; 15 minutes are Lambda's most.
     "lake_maintenance": {"memory": 3008, "timeout_seconds": 900},
     "store_writer": {"memory": 1024, "timeout_seconds": 60},

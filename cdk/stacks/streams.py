@@ -58,7 +58,7 @@ class StreamsStack(Stack):
             key=self.key,
             removal_policy=removal,
             runbook="lake-maintenance-failed",
-            says="A night's compaction of the lake, or the removal of its orphans, has failed three times",
+            says="A compaction of the lake, or the removal of its orphans, has failed three times",
         ).queue
         self.failures = PrivateBucket(
             self, "Failures", key=self.key, removal_policy=removal, expire_after=Duration.days(365)

@@ -2,7 +2,7 @@
 
 Compacted files hold rows that the table has already. So whatever speaks against putting them in
 place (the files they stand for are gone, as when the message came twice; the table keeps changing)
-ends in their not being put there, and the next night compacts what is then there.
+ends in their not being put there, and the next call compacts what is then there.
 """
 
 import time

@@ -1,1 +1,1 @@
-"""What keeps the lake fast and small for years: closed days compacted, files that nothing names removed."""
+"""What keeps the lake fast and small for years: small files compacted, those that nothing names removed."""

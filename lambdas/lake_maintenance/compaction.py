@@ -1,4 +1,4 @@
-"""Small files of closed days become large ones, sorted; the committer puts them in the table.
+"""Small files become large ones, sorted; the committer puts them in the table.
 
 This function changes nothing in the table. It reads files, writes what holds the same rows, and
 says so in a message of the queue that the committer reads: the committer stays the table's one
@@ -21,7 +21,7 @@ from lambdas.lake_writer.files import data_key, parquet_bytes
 from lambdas.lake_writer.message import WrittenBatch, WrittenFile, encode_message
 from lambdas.lake_writer.writer import MESSAGE_GROUP
 from tickwire.errors import TickwireError
-from tickwire.lake import columns_of, within_days
+from tickwire.lake import columns_of
 
 _ORDER = [(name, "ascending") for name in ("venue", "symbol", "trade_id", "stream_partition", "stream_counter")]
 # A reader of one symbol opens the groups of rows that may hold it.
@@ -44,14 +44,16 @@ class Compacted:
 def compact(
     table: Any,
     *,
-    before: int,
+    open_from: int,
     bucket: str,
     queue_url: str,
     s3: Any,
     sqs: Any,
     in_time: Callable[[], bool],
 ) -> Compacted:
-    """Compact the days before ``before`` (UTC days from 1970), one file at a time, while there is time.
+    """Compact all days, one file at a time, while there is time.
+
+    ``open_from`` is the first UTC day (from 1970) that still grows.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def compact(
         If a file does not hold what the table says.
     """
     done = Compacted()
-    for group in plan_bins(live_files(table, before=before)):
+    for group in plan_bins(live_files(table), open_from=open_from):
         if not in_time():
             done.waiting += 1
             continue
@@ -84,10 +86,10 @@ def compact(
     return done
 
 
-def live_files(table: Any, *, before: int) -> Iterator[LiveFile]:
-    """Give the table's data files of the days before ``before``."""
+def live_files(table: Any) -> Iterator[LiveFile]:
+    """Give the table's data files."""
     time = table.schema().find_field("exchange_time_ns")
-    for task in table.scan(row_filter=within_days(0, before)).plan_files():
+    for task in table.scan().plan_files():
         first = (task.file.lower_bounds or {}).get(time.field_id)
         yield LiveFile(
             day=task.file.partition[0],

@@ -70,7 +70,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
 def _compact(context: LambdaContext) -> None:
     done = compact(
         _open_table(),
-        before=int((time.time() - _LATENESS_SECONDS) // _DAY_SECONDS),
+        open_from=int((time.time() - _LATENESS_SECONDS) // _DAY_SECONDS),
         bucket=_settings.lake_bucket,
         queue_url=_settings.lake_commits_queue_url,
         s3=_s3,

@@ -58,12 +58,14 @@ LIBRARIES: dict[tuple[str, str], frozenset[str]] = {
     ("pyiceberg.catalog.glue.GlueCatalog", "create_namespace_if_not_exists"): frozenset({"glue:CreateDatabase"}),
     ("pyiceberg.catalog.glue.GlueCatalog", "create_table"): frozenset(
         # GetDatabase: whether it is one of S3 Tables.
-        {"glue:CreateTable", "glue:GetDatabase", "glue:GetTable"}
+        {"glue:CreateTable", "glue:GetDatabase", "glue:GetTable", "s3:ListBucket"}
     )
     | _READS
     | _WRITES,
     # Deletes the metadata files that ``write.metadata.delete-after-commit`` lets go, and manifests of a lost commit.
-    ("pyiceberg.catalog.glue.GlueCatalog", "transaction"): frozenset({"glue:GetTable", "glue:UpdateTable"})
+    ("pyiceberg.catalog.glue.GlueCatalog", "transaction"): frozenset(
+        {"glue:GetDatabase", "glue:GetTable", "glue:UpdateTable"}
+    )
     | _READS
     | _WRITES
     | _DELETES,

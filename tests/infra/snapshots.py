@@ -40,12 +40,12 @@ def snapshot(template: Mapping[str, Any]) -> str:
         if resource["Type"] == "AWS::CDK::Metadata":
             del work["Resources"][name]
         resource.pop("Metadata", None)
+        _drop_tags(resource.get("Properties", {}))
         if resource["Type"] == "AWS::CloudWatch::Alarm" and "MetricName" in resource["Properties"]:
             resource["Properties"] = _sentence(resource["Properties"])
             continue
         if resource["Type"] == "AWS::IAM::Role":
             _shorten_role(resource["Properties"])
-        _drop_tags(resource.get("Properties", {}))
     filled = {name: part for name, part in work.items() if part}
     return yaml.dump(_short(filled), Dumper=_Dumper, width=120, sort_keys=False, default_flow_style=None)
 

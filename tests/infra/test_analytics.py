@@ -18,7 +18,7 @@ def statements(policy: Any) -> dict[str, dict[str, Any]]:
     return {statement["Sid"]: statement for statement in policy.properties["PolicyDocument"]["Statement"]}
 
 
-def test_the_upkeep_is_called_by_night_and_does_one_of_its_tasks(prod: Application) -> None:
+def test_the_upkeep_is_called_by_the_hour_and_does_one_of_its_tasks(prod: Application) -> None:
     (function,) = [f for f in prod.resources("AWS::Lambda::Function") if f.stack == "Analytics"]
     calls = {}
     for schedule in prod.resources("AWS::Scheduler::Schedule"):
@@ -26,7 +26,7 @@ def test_the_upkeep_is_called_by_night_and_does_one_of_its_tasks(prod: Applicati
         if target["Arn"] == {"Fn::GetAtt": [function.name, "Arn"]}:
             assert schedule.properties["ScheduleExpressionTimezone"] == "UTC"
             calls[json.loads(target["Input"])["task"]] = schedule.properties["ScheduleExpression"]
-    assert calls == {"compact": "cron(10 1-5 * * ? *)", "sweep": "cron(40 6 * * ? *)"}
+    assert calls == {"compact": "cron(10 * * * ? *)", "sweep": "cron(40 6 * * ? *)"}
 
 
 def test_the_upkeep_cannot_change_the_table(prod: Application) -> None:

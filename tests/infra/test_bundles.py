@@ -60,7 +60,9 @@ def zips(application: Application) -> dict[str, tuple[Resource, Path]]:
     """Give our zip functions by name, with the folders that are zipped."""
     found = {}
     for function in application.resources("AWS::Lambda::Function"):
-        if str(function.properties.get("Runtime", "")).startswith("python"):
+        # The CDK brings a function of its own that copies the page's files.
+        ours = str(function.properties.get("Handler", "")).startswith("lambdas.")
+        if ours and function.properties.get("PackageType") != "Image":
             name = str(function.properties["Code"]["S3Key"]).removesuffix(".zip")
             found[application.variables(function)["POWERTOOLS_SERVICE_NAME"]] = (
                 function,

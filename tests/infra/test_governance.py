@@ -109,7 +109,11 @@ def test_findings_are_told_where_alarms_are_told(prod: Any, dev: Any) -> None:
         assert "AlarmTopicsAlarms" in json.dumps(target["Arn"])
         assert "RoleArn" not in target
     # EventBridge names no account to KMS, so a condition on it would keep every finding from the topic.
-    (key,) = [key for key in prod.resources("AWS::KMS::Key") if key.name.startswith("AlarmTopicsKey")]
+    (key,) = [
+        key
+        for key in prod.resources("AWS::KMS::Key")
+        if key.stack == "Foundation" and key.name.startswith("AlarmTopics")
+    ]
     assert any(
         statement.get("Condition") is None and statement["Principal"] == {"Service": "events.amazonaws.com"}
         for statement in key.properties["KeyPolicy"]["Statement"]

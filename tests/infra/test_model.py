@@ -10,17 +10,8 @@ from typing import Any
 import botocore.session
 import pytest
 
-from cdk.constructs.alarm import configure_alarms
-from cdk.constructs.function_code import FunctionSource
-from cdk.constructs.model_images import stage_model_images
-from cdk.settings import InvalidSettings, StageSettings, settings_of
-from cdk.source import PROJECT, scratch_folder
-from cdk.stacks.data import DataStack
-from cdk.stacks.foundation import FoundationStack
-from cdk.stacks.model import ModelStack
-from cdk.stacks.network import NetworkStack
+from cdk.settings import InvalidSettings, settings_of
 from cdk.state_machines.nightly_training import TIMEOUT_SECONDS
-from tests.infra.conftest import Application
 from tests.infra.references import as_list
 
 VARIANTS = ("champion", "challenger")
@@ -49,7 +40,7 @@ BESIDE = re.compile(r"(logs|xray|kms):.*")
 
 def _machine(application: Any) -> dict[str, Any]:
     """Give the state machine's definition, what only a deployment knows replaced by its logical name."""
-    (machine,) = application.resources("AWS::StepFunctions::StateMachine")
+    (machine,) = [item for item in application.resources("AWS::StepFunctions::StateMachine") if item.stack == "Model"]
     definition: dict[str, Any] = json.loads(_text(machine.properties["DefinitionString"]))
     return definition
 
@@ -84,7 +75,7 @@ def test_the_endpoints_resource_says_nothing_that_a_deployment_may_change(dev: A
 
 
 def test_another_image_other_code_and_other_sizes_leave_the_endpoint_as_it_is(
-    dev: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dev: Any, synthesise: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cdk import source
 
@@ -95,37 +86,12 @@ def test_another_image_other_code_and_other_sizes_leave_the_endpoint_as_it_is(
     monkeypatch.setattr(source, "shutil", SimpleNamespace(copyfile=edited, rmtree=shutil.rmtree))
     settings = settings_of("dev")
     model = {"instance_type": "ml.c6g.large", "instances": 2, "max_instances": 3}
-    changed = _alone(settings.changed(model={**settings.model.model_dump(), **model}), tmp_path)
+    changed = synthesise("dev", tmp_path / "changed", settings.changed(model={**settings.model.model_dump(), **model}))
     assert _images(changed) & _images(dev) == set(), "the images are the same: nothing was changed"
     assert _endpoint(changed).properties == _endpoint(dev).properties
     owned = {"AWS::SageMaker::Endpoint", "AWS::SageMaker::EndpointConfig", "AWS::SageMaker::Model"}
     kinds = {resource["Type"] for resource in changed.templates["Model"]["Resources"].values()}
     assert kinds & owned == set(), "CloudFormation would replace what the nightly state machine owns"
-
-
-def _alone(settings: StageSettings, folder: Path) -> Any:
-    """Synthesise the model's stack with those that it reads from, and no other."""
-    from aws_cdk import App
-
-    context = json.loads((PROJECT / "cdk.json").read_text())["context"]
-    app = App(context={**context, "aws:cdk:bundling-stacks": []}, outdir=str(folder))
-    configure_alarms(app, settings)
-    shared: dict[str, Any] = {"settings": settings}
-    foundation = FoundationStack(app, "Tickwire-dev-Foundation", **shared)
-    network = NetworkStack(app, "Tickwire-dev-Network", log_key=foundation.log_key, **shared)
-    data = DataStack(app, "Tickwire-dev-Data", vpc=network.vpc, **shared)
-    ModelStack(
-        app,
-        "Tickwire-dev-Model",
-        source=FunctionSource.stage(bundle_dependencies=True),
-        image_folder=stage_model_images(scratch_folder()),
-        foundation=foundation,
-        network=network,
-        data=data,
-        **shared,
-    )
-    app.synth()
-    return Application(folder)
 
 
 def _images(application: Any) -> set[str]:
@@ -224,7 +190,7 @@ def test_failed_late_and_stopped_runs_raise_an_alarm_and_so_does_silence(prod: A
 
 
 def test_it_starts_every_night_by_a_role_that_may_do_nothing_else(prod: Any) -> None:
-    (schedule,) = prod.resources("AWS::Scheduler::Schedule")
+    (schedule,) = [item for item in prod.resources("AWS::Scheduler::Schedule") if item.stack == "Model"]
     assert schedule.properties["ScheduleExpression"] == "cron(30 2 * * ? *)"
     assert schedule.properties["ScheduleExpressionTimezone"] == "UTC"
     role = schedule.properties["Target"]["RoleArn"]["Fn::GetAtt"][0]
@@ -236,7 +202,7 @@ def test_a_run_ends_before_the_next_one_begins() -> None:
 
 
 def test_it_is_encrypted_logged_and_traced(prod: Any) -> None:
-    (machine,) = prod.resources("AWS::StepFunctions::StateMachine")
+    (machine,) = [item for item in prod.resources("AWS::StepFunctions::StateMachine") if item.stack == "Model"]
     properties = machine.properties
     assert properties["EncryptionConfiguration"]["Type"] == "CUSTOMER_MANAGED_KMS_KEY"
     assert properties["TracingConfiguration"] == {"Enabled": True}

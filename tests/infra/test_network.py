@@ -11,7 +11,8 @@ ELSEWHERE = {
     "ec2": "Lambda makes the function's network interfaces",
     "kms": "the service that stores decrypts and encrypts, in the caller's name",
     "logs": "Lambda carries the log",
-    "rds-db": "a login by IAM is a signature, made without a call",
+    "memorydb": "a login by IAM is a signature, made without a call",
+    "rds-db": "as above",
     "xray": "X-Ray's daemon runs with Lambda, beside the function",
 }
 POLLED = {

@@ -31,7 +31,7 @@ ORPHAN_AGE = 16 * NIGHT
 
 
 class Kept(Lake):
-    """A lake with its queue and its nights."""
+    """A lake with its queue and its upkeep."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -41,12 +41,12 @@ class Kept(Lake):
         )["QueueUrl"]
 
     def compact(
-        self, *, before: int = DAY_NUMBER + 1, in_time: Callable[[], bool] = lambda: True
+        self, *, open_from: int = DAY_NUMBER + 1, in_time: Callable[[], bool] = lambda: True
     ) -> list[WrittenBatch]:
-        """Run a night's compaction, and give what it announced."""
+        """Run a compaction, and give what it announced."""
         compact(
             self.table(),
-            before=before,
+            open_from=open_from,
             bucket=self.bucket,
             queue_url=self.queue_url,
             s3=self.s3,
@@ -118,9 +118,9 @@ def test_a_compacted_file_is_sorted_by_what_queries_ask_for(lake):
     assert pq.read_table(BytesIO(body))["trade_id"].to_pylist() == [1001, 2001, 3001, 4001, 5001]
 
 
-def test_each_day_is_compacted_by_itself_and_the_open_day_not_at_all(lake):
+def test_each_day_is_compacted_by_itself_and_the_open_day_not_for_a_few_files(lake):
     filled(lake, days=3)
-    messages = lake.compact(before=DAY_NUMBER + 2)
+    messages = lake.compact(open_from=DAY_NUMBER + 2)
     assert [message.files[0].path.split("exchange_day=")[1][:10] for message in messages] == [
         "2024-08-08",
         "2024-08-09",
@@ -158,8 +158,8 @@ def test_a_compaction_that_comes_twice_is_done_once(lake):
     assert lake.counters_in_rows() == [1, 2, 3, 4, 5, 6]
 
 
-def test_two_nights_that_chose_the_same_files_leave_them_replaced_once(lake):
-    """The first night's message has waited, and more files came before the second looked."""
+def test_two_calls_that_chose_the_same_files_leave_them_replaced_once(lake):
+    """The first call's message has waited, and more files came before the second looked."""
     (first,) = filled(lake).compact()
     lake.commit(lake.write((1, 7, 7)))
     (second,) = lake.compact()
@@ -264,15 +264,15 @@ def test_a_file_that_lost_rows_stops_its_compaction(lake):
     assert lake.announced() == []
 
 
-def test_a_night_without_time_goes_on_in_the_next(lake):
+def test_a_call_without_time_goes_on_in_the_next(lake):
     filled(lake, days=2)
     answers = iter([True, False])
-    first = lake.compact(before=DAY_NUMBER + 2, in_time=lambda: next(answers))
+    first = lake.compact(open_from=DAY_NUMBER + 2, in_time=lambda: next(answers))
     lake.receive(*first)
-    second = lake.compact(before=DAY_NUMBER + 2)
+    second = lake.compact(open_from=DAY_NUMBER + 2)
     lake.receive(*second)
     assert (len(first), len(second), lake.files()) == (1, 1, 2)
-    assert lake.compact(before=DAY_NUMBER + 2) == []
+    assert lake.compact(open_from=DAY_NUMBER + 2) == []
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -123,7 +123,7 @@ def test_files_of_both_ages_are_compacted_into_one_by_code_of_either(lake, deplo
     queue = sqs.create_queue(QueueName=f"{lake.bucket}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     compact(
         lake.table(),
-        before=DAY_NUMBER + 1,
+        open_from=DAY_NUMBER + 1,
         bucket=lake.bucket,
         queue_url=queue,
         s3=lake.s3,

@@ -14,7 +14,8 @@ from typing import Any
 import boto3
 import pytest
 
-from cdk.state_machines.nightly_training import NightlyTraining
+from cdk.state_machines.nightly_names import Names
+from cdk.state_machines.nightly_training import nightly_training
 from lambdas.model_rollout.questions import RolloutSettings
 from local.emulator import Emulator
 from tests.integration.sagemaker_stand_in import ALARM, BUCKET, ENDPOINT, SEED, CallFailed, StandIn
@@ -31,7 +32,7 @@ SETTINGS = RolloutSettings(
     bake_seconds=120,
     min_invocations=100,
 )
-MACHINE = NightlyTraining(
+NAMES = Names(
     endpoint=ENDPOINT,
     instance_type="ml.c7g.large",
     instances=1,
@@ -72,7 +73,7 @@ def run(states: Any, services: StandIn) -> dict[str, Any]:
     """Run the state machine to its end, and give the execution's description."""
     name = f"nightly-{uuid.uuid4().hex[:8]}"
     activity = states.create_activity(name=name)["activityArn"]
-    definition = copy.deepcopy(MACHINE.definition())
+    definition = copy.deepcopy(nightly_training(NAMES))
     for state in definition["States"].values():
         if state["Type"] == "Task":
             state["Arguments"] = {"resource": state["Resource"], "arguments": state["Arguments"]}
@@ -245,14 +246,14 @@ def test_traffic_that_a_stopped_run_has_left_to_its_challenger_goes_back_first(s
 
 
 def test_every_call_that_may_fail_says_what_follows() -> None:
-    definition = MACHINE.definition()["States"]
+    definition = nightly_training(NAMES)["States"]
     uncaught = {name for name, state in definition.items() if state["Type"] == "Task" and "Catch" not in state}
     # A notice that cannot be sent ends the run as failed all the same, and the alarm tells.
     assert uncaught == {"NotifyOfFailure", "NotifyOfRollBack"}
 
 
 def test_from_the_first_step_on_every_failure_takes_the_challenger_back() -> None:
-    definition = MACHINE.definition()["States"]
+    definition = nightly_training(NAMES)["States"]
     caught = {
         name: state["Catch"][0]["Next"]
         for name, state in definition.items()

@@ -1,6 +1,6 @@
 """When a candidate becomes the challenger, how its traffic grows, and when it is taken back. Pure.
 
-The state machine of ``cdk/state_machines/nightly_training.asl.json`` does what is decided here, and writes each
+The state machine of ``cdk/state_machines/nightly_training.py`` does what is decided here, and writes each
 decision down with its evidence.
 """
 
