@@ -80,7 +80,7 @@ def new_alarm(
     missing
         What a period without a value counts as.
     urgent
-        Whether clients or data suffer now, so that somebody is paged.
+        Whether this alarm pages somebody by itself, as where :func:`new_page` cannot reach it: in another region.
     """
     alarm = cloudwatch.Alarm(
         scope,

@@ -123,7 +123,6 @@ class IngestorService(TaskService):
             threshold=1,
             comparison=Comparison.LESS_THAN_THRESHOLD,
             missing=Missing.BREACHING,
-            urgent=True,
         )
         new_alarm(
             self,
@@ -132,7 +131,6 @@ class IngestorService(TaskService):
             runbook="publish-lag",
             says=f"Trades of {venue} wait for seconds until Kinesis accepts them",
             threshold=_LAG_MILLISECONDS,
-            urgent=True,
         )
         new_alarm(
             self,

@@ -50,6 +50,8 @@ _DATA_AT_RISK = frozenset(
     }
 )
 _MARKET_SILENT = frozenset({"ingestion-silent"})
+# Beside whatever the delivery's own alarms say.
+_CLIENTS_SUFFER = frozenset({"canary-failing", "latency-high", "publish-lag"})
 
 
 class ObservabilityStack(Stack):
@@ -172,11 +174,7 @@ class ObservabilityStack(Stack):
             "DataAtRisk": [one.alarm for one in watched if one.runbook in _DATA_AT_RISK],
             "MarketSilent": [one.alarm for one in watched if one.runbook in _MARKET_SILENT],
         }
-        clients = [
-            one.alarm
-            for one in watched
-            if Stack.of(one.alarm) is delivery or one.runbook in {"canary-failing", "latency-high"}
-        ]
+        clients = [one.alarm for one in watched if Stack.of(one.alarm) is delivery or one.runbook in _CLIENTS_SUFFER]
         return [
             new_page(
                 self,

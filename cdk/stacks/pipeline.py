@@ -31,9 +31,9 @@ _UNLOGGED = {"AwsSolutions-S1": "What is in it is made of the repository, by the
 class PlatformStage(Stage):
     """All stacks of a stage, as the pipeline deploys them: the same, under the same names, as without it.
 
-    Only the rules between security groups have other logical ids, which the CDK makes of whole paths; EC2
-    refuses the same rule twice. So a stage that the command line has deployed stays with the command line, and a
-    pipeline begins with new ones.
+    Only rules between security groups, permissions and mappings of streams have other logical ids, which the CDK
+    makes of whole paths, and AWS refuses the same rule or mapping twice. So a stage that the command line has
+    deployed stays with the command line, and a pipeline begins with new ones.
     """
 
     def __init__(self, scope: Construct, *, settings: StageSettings) -> None:

@@ -191,9 +191,30 @@ def test_records_that_may_be_lost_page(prod: Any, name: str) -> None:
 
 def test_what_screens_miss_pages_for_clients_and_not_for_data(prod: Any) -> None:
     pages = _pages(prod)
-    for name in ("BroadcasterBehind", "BroadcastsFailed", "ScreensIntegrationErrors"):
+    for name in (
+        "BroadcasterBehind",
+        "BroadcastsFailed",
+        "ScreensIntegrationErrors",
+        "RestServerErrors",
+        "IngestorKrakenLag",
+    ):
         assert name in pages["clients-suffer"]
     assert "Broadcaster" not in pages["data-at-risk"]
+
+
+def test_what_a_page_is_made_of_pages_nobody_by_itself(prod: Any) -> None:
+    rules = " ".join(_pages(prod).values())
+    # A venue that goes silent with others would otherwise page once for each of them.
+    assert [
+        f"{alarm.stack}/{alarm.name}"
+        for alarm in prod.resources("AWS::CloudWatch::Alarm")
+        if alarm.name in rules and any(_text(action).endswith("-pages") for action in alarm.properties["AlarmActions"])
+    ] == []
+
+
+@pytest.mark.parametrize("venue", ["Binance", "Coinbase", "Kraken"])
+def test_a_venue_that_goes_silent_pages(prod: Any, venue: str) -> None:
+    assert f"Ingestor{venue}Silent" in _pages(prod)["market-silent"]
 
 
 def test_a_client_that_gets_nothing_pages_even_where_nobody_tells(prod: Any) -> None:

@@ -23,6 +23,7 @@ UNSCOPED = {
     "ec2:DescribeAvailabilityZones": "the synthesis may look zones up",
     "ecr:GetAuthorizationToken": "a token is for the registry",
     "cloudformation:DescribeStacks": "CDK Pipelines looks whether it has to change itself",
+    "s3:ListBucket": "the same, whether the bootstrap's bucket is there",
     "sts:GetCallerIdentity": "whoever asks, asks about itself",
     **dict.fromkeys(
         ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"),
@@ -30,7 +31,13 @@ UNSCOPED = {
     ),
 }
 # The CDK names these by the whole path of what they refer to, or by their content.
-NAMED_BY_PATH = {"AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress", "AWS::Lambda::Version"}
+NAMED_BY_PATH = {
+    "AWS::EC2::SecurityGroupEgress",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::Lambda::EventSourceMapping",
+    "AWS::Lambda::Permission",
+    "AWS::Lambda::Version",
+}
 
 
 class Pipeline:
