@@ -10,8 +10,9 @@ from constructs import Construct
 from cdk.constructs.alarm import topic_name
 from cdk.settings import StageSettings
 
-# Who puts notices on the topics: alarms, the budget, and rules on the findings of GuardDuty and Config.
-_SENDERS = ("cloudwatch.amazonaws.com", "budgets.amazonaws.com", "events.amazonaws.com")
+# Who puts notices on the topics, and whether it names the account for which it does. EventBridge, whose rules
+# tell of findings and of failed deployments, names none ("Key management", SNS developer guide).
+_SENDERS = {"cloudwatch.amazonaws.com": True, "budgets.amazonaws.com": True, "events.amazonaws.com": False}
 
 
 class AlarmTopics(Construct):
@@ -29,30 +30,29 @@ class AlarmTopics(Construct):
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
         )
-        account = Stack.of(self).account
-        this_account = {"StringEquals": {"aws:SourceAccount": account}}
-        for sender in _SENDERS:
+        this_account = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
+        for sender, names_account in _SENDERS.items():
             self.key.add_to_resource_policy(
                 iam.PolicyStatement(
                     principals=[iam.ServicePrincipal(sender)],
                     actions=["kms:Decrypt", "kms:GenerateDataKey*"],
                     # In a key's policy "*" means this key.
                     resources=["*"],
-                    conditions=this_account,
+                    conditions=this_account if names_account else None,
                 )
             )
         alarms = settings.alarms
         self.alarms = self._new_topic("Alarms", urgent=False, addresses=alarms.addresses)
         self.pages = self._new_topic("Pages", urgent=True, addresses=alarms.pages or alarms.addresses)
         for topic in (self.alarms, self.pages):
-            for sender in _SENDERS:
+            for sender, names_account in _SENDERS.items():
                 topic.add_to_resource_policy(
                     iam.PolicyStatement(
                         sid=sender.partition(".")[0].capitalize(),
                         principals=[iam.ServicePrincipal(sender)],
                         actions=["sns:Publish"],
                         resources=[topic.topic_arn],
-                        conditions=this_account,
+                        conditions=this_account if names_account else None,
                     )
                 )
 
