@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lambdas.identity.user import Role
+from local.emulator import CREDENTIALS, REGION
 
 NAME = "you@localhost.localdomain"
 
@@ -24,7 +25,10 @@ class LocalUser:
     ) -> None:
         import boto3
 
-        self._client = boto3.client("cognito-idp", endpoint_url=endpoint_url)
+        session = boto3.Session(
+            CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], region_name=REGION
+        )
+        self._client = session.client("cognito-idp", endpoint_url=endpoint_url)
         self._pool_id = pool_id
         self._client_id = client_id
         self._clock = clock
