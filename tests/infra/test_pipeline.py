@@ -23,6 +23,10 @@ UNSCOPED = {
     "ec2:DescribeAvailabilityZones": "the synthesis may look zones up",
     "ecr:GetAuthorizationToken": "a token is for the registry",
     "cloudformation:DescribeStacks": "CDK Pipelines looks whether it has to change itself",
+    **dict.fromkeys(
+        ("codebuild:BatchGetBuilds", "codebuild:StartBuild", "codebuild:StopBuild"),
+        "CDK Pipelines makes the roles that publish assets before the projects that they start",
+    ),
     "s3:ListBucket": "the same, whether the bootstrap's bucket is there",
     "sts:GetCallerIdentity": "whoever asks, asks about itself",
     **dict.fromkeys(
