@@ -31,7 +31,7 @@ class Predictor:
         UnfitModel
             If it is no graph of rows of the description's schema, or does not answer with a probability.
         """
-        import onnxruntime  # type: ignore[import-untyped]
+        import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
