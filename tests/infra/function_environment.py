@@ -7,7 +7,7 @@ def environment_of(application: Any, function: Any) -> dict[str, str]:
     """Give a function's variables, what only a deployment knows replaced by a word."""
     variables = application.variables(function)
     # A client of a cluster asks for its nodes at once, and here there are none.
-    return {key: _filled(value).removesuffix("?cluster=true") for key, value in variables.items()}
+    return {key: _filled(value).partition("?cluster=true")[0] for key, value in variables.items()}
 
 
 def lambda_environment() -> dict[str, str]:
