@@ -95,13 +95,19 @@ async def test_the_lines_of_a_run_add_up_to_its_stats(
         new_feed=lambda name: tiny.Feed(),
     )
     run = asyncio.create_task(task.run())
+    lines: list[Any] = []
+
+    def written() -> list[Any]:
+        lines.extend(json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"'))
+        return lines
+
     await tiny.eventually(
         lambda: len(stream.trade_ids("BTC-USD")) == 300 and task.stats_json()["dead_frames_sent"] == 1
     )
+    await tiny.eventually(lambda: len(written()) > 1)
     task.stop()
     assert await run
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
-    assert len(lines) > 1
+    written()
     assert {(line["service"], line["venue"]) for line in lines} == {("ingestor", "tiny")}
     sums: Counter[str] = Counter()
     for line in lines:
