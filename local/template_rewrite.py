@@ -66,7 +66,7 @@ LEFT_OUT = {
     "AWS::Athena::": "DuckDB reads the lake",
     "AWS::CloudWatch::CompositeAlarm": "the emulator has no alarms over alarms",
     "AWS::SageMaker::": "nothing is trained or served by SageMaker on a laptop",
-    "AWS::Scheduler::": "nothing is trained at night on a laptop",
+    "AWS::Scheduler::": "a laptop keeps no hours: nothing is trained, compacted or swept by the clock",
     "AWS::StepFunctions::": "nothing is trained at night on a laptop",
     "AWS::Logs::MetricFilter": "whoever runs it reads the log",
     "AWS::CDK::Metadata": "says nothing about a resource",

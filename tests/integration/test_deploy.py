@@ -72,7 +72,8 @@ def user(deployment: Deployment, emulator: Emulator) -> LocalUser:
 
 
 def test_every_function_of_the_project_is_deployed(deployment: Deployment) -> None:
-    assert set(FUNCTIONS) <= set(deployment.functions)
+    # On a laptop people visit the page themselves, and the stack that the canary stands in is not made.
+    assert set(FUNCTIONS) - {"canary"} == set(deployment.functions)
 
 
 def test_the_streams_queues_tables_and_buckets_of_the_outputs_exist(

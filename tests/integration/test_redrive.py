@@ -166,7 +166,14 @@ class Platform:
         found = []
         for message in self.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", []):
             self.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
-            found.append({"messageId": message["MessageId"], "body": message["Body"], "eventSourceARN": "a:b"})
+            found.append(
+                {
+                    "messageId": message["MessageId"],
+                    "body": message["Body"],
+                    "eventSourceARN": "a:b",
+                    "attributes": {"ApproximateReceiveCount": "1"},
+                }
+            )
         return found
 
 
