@@ -108,12 +108,16 @@ class IdentityStack(Stack):
         )
         acknowledge(
             pool,
-            {
-                "AwsSolutions-COG2": "Who is invited turns a second factor on at the first login; the pool offers it",
-                "AwsSolutions-COG3": "Threat protection has a price a user: the setting access.threat_protection",
-                "AwsSolutions-COG8": "As above",
-            },
+            {"AwsSolutions-COG2": "Who is invited turns a second factor on at the first login; the pool offers it"},
         )
+        if not protect:
+            acknowledge(
+                pool,
+                {
+                    "AwsSolutions-COG3": "Threat protection has a price a user: the setting access.threat_protection",
+                    "AwsSolutions-COG8": "As above",
+                },
+            )
         return pool
 
     def _new_programmes_client(self) -> cognito.UserPoolClient:
