@@ -1,11 +1,12 @@
 """The image's list of packages against what the ingestor imports."""
 
-import ast
 import re
 import subprocess
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
+
+from tests.imported_names import imported_names
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = (ROOT / "ecs_tasks/ingestor/Dockerfile").read_text()
@@ -27,16 +28,6 @@ def listed() -> set[str]:
     found = re.search(r"--constraint lock\.txt \\\n(.*)\n", DOCKERFILE)
     assert found is not None
     return set(found.group(1).split())
-
-
-def imported_names(source: str) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            names.add(node.module.partition(".")[0])
-    return names
 
 
 def test_the_image_installs_what_the_task_imports_and_no_more() -> None:

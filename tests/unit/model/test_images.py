@@ -1,6 +1,5 @@
 """What the model's images install, against what their entry points import."""
 
-import ast
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cdk.constructs.model_images import stage_model_images
+from tests.imported_names import imported_names
 
 PROJECT = Path(__file__).parents[3]
 # Imports what the entry point imports, late imports included, and prints the project's modules that this took.
@@ -37,16 +37,6 @@ def listed(image: str) -> set[str]:
     found = re.search(r"--constraint lock\.txt \\\n(.*)\n", dockerfile(image))
     assert found is not None
     return set(found.group(1).split())
-
-
-def imported_names(source: str) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            names.add(node.module.partition(".")[0])
-    return names
 
 
 @pytest.mark.parametrize("image", IMAGES)
