@@ -126,7 +126,7 @@ def add_platform(scope: Construct, settings: StageSettings, *, prefix: str) -> O
 def _add_stacks(app: Construct, settings: StageSettings, prefix: str) -> ObservabilityStack | None:
     """Make the stacks, each after those that it reads from."""
     # The laptop's emulator is in whichever region it says it is.
-    environment = None if settings.stage == "local" else Environment(region=settings.region, account=settings.account)
+    environment = None if settings.stage == LOCAL else Environment(region=settings.region, account=settings.account)
     stateless: dict[str, Any] = {"settings": settings, "env": environment}
     stateful: dict[str, Any] = {**stateless, "termination_protection": settings.protected}
     source = FunctionSource.stage(bundle_dependencies=settings.bundle_dependencies)

@@ -4,14 +4,12 @@ import json
 from collections.abc import Sequence
 
 import jsii
-from aws_cdk import RemovalPolicy
 from aws_cdk import aws_apigateway as restapi
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.log_retention import new_log_group
 from cdk.settings import StageSettings
 
 
@@ -26,12 +24,11 @@ class AccessLog:
         self, scope: Construct, id_: str, *, settings: StageSettings, log_key: kms.IKey, fields: Sequence[str]
     ) -> None:
         self._fields = tuple(fields)
-        self._log_group = logs.LogGroup(
+        self._log_group = new_log_group(
             scope,
             id_,
-            retention=retention_of(settings.log_retention_days),
-            encryption_key=log_key,
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            settings=settings,
+            key=log_key,
         )
 
     @property

@@ -1,6 +1,6 @@
 """Where a region's alarms go, and from there to people."""
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
@@ -8,6 +8,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from cdk.constructs.alarm import topic_name
+from cdk.constructs.removal import removal_of
 from cdk.settings import StageSettings
 
 # Who puts notices on the topics, and whether it names the account for which it does. EventBridge, whose rules
@@ -28,7 +29,7 @@ class AlarmTopics(Construct):
             "Key",
             description="Tickwire alarms",
             enable_key_rotation=True,
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            removal_policy=removal_of(settings),
         )
         this_account = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
         for sender, names_account in _SENDERS.items():

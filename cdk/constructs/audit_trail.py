@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_cloudtrail as cloudtrail
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.log_retention import new_log_group
 from cdk.settings import StageSettings
 
 
@@ -55,12 +54,11 @@ class AuditTrail(Construct):
             include_global_service_events=True,
             enable_file_validation=True,
             send_to_cloud_watch_logs=True,
-            cloud_watch_log_group=logs.LogGroup(
+            cloud_watch_log_group=new_log_group(
                 self,
                 "Logs",
-                retention=retention_of(settings.log_retention_days),
-                encryption_key=log_key,
-                removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+                settings=settings,
+                key=log_key,
             ),
         )
         trail.add_s3_event_selector(

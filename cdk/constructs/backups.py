@@ -1,6 +1,6 @@
 """AWS Backup: a copy of every store that it can copy, each day, where who can delete the store cannot delete it."""
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_backup as backup
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -8,6 +8,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
+from cdk.constructs.removal import removal_of
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
 from cdk.stacks.streams import StreamsStack
@@ -63,7 +64,7 @@ class Backups(Construct):
             backup_vault_name=vault_name(settings),
             encryption_key=key,
             lock_configuration=lock_of(settings),
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            removal_policy=removal_of(settings),
         )
         copies = []
         if settings.lake.replica_region is not None:

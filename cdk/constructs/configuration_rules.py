@@ -1,6 +1,6 @@
 """AWS Config: what the stores look like, and whether that is still what the templates promise."""
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_config as config
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -9,6 +9,7 @@ from constructs import Construct
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.grants import grant, grant_key
 from cdk.constructs.private_bucket import PrivateBucket
+from cdk.constructs.removal import removal_of
 from cdk.settings import StageSettings
 
 # What the rules are about, and what a change of would matter most; each kind costs by its changes.
@@ -53,7 +54,7 @@ class ConfigurationRules(Construct):
 
     def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, key: kms.Key) -> None:
         super().__init__(scope, id_)
-        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        removal = removal_of(settings)
         bucket = PrivateBucket(self, "History", key=key, removal_policy=removal)
         role = self._new_role(bucket, key)
         recorder = config.CfnConfigurationRecorder(

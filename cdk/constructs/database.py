@@ -6,14 +6,13 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.database_alarms import add_database_alarms
 from cdk.constructs.database_proxy import DatabaseProxy
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.log_retention import new_log_group
 from cdk.settings import StageSettings
 
 NAME = "tickwire"
@@ -57,13 +56,12 @@ class Database(Construct):
         )
         # RDS would make the log's group itself, without a key of ours and for ever; so the cluster has a name.
         identifier = f"tickwire-{settings.stage}"
-        log_group = logs.LogGroup(
+        log_group = new_log_group(
             self,
             "Logs",
-            log_group_name=f"/aws/rds/cluster/{identifier}/postgresql",
-            retention=retention_of(settings.log_retention_days),
-            encryption_key=log_key,
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            name=f"/aws/rds/cluster/{identifier}/postgresql",
+            settings=settings,
+            key=log_key,
         )
         engine = rds.DatabaseClusterEngine.aurora_postgres(version=rds.AuroraPostgresEngineVersion.VER_18_4)
         zones = vpc.availability_zones

@@ -1,14 +1,13 @@
 """RDS Proxy: few connections of the database for many callers, with IAM from end to end."""
 
-from aws_cdk import RemovalPolicy, Stack, Tags
+from aws_cdk import Stack, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.log_retention import new_log_group
 from cdk.settings import StageSettings
 
 _PORT = 5432
@@ -36,13 +35,12 @@ class DatabaseProxy(Construct):
         self._cluster = cluster
         self._users: set[str] = set()
         # RDS would make the log's group itself, without a key of ours and for ever; so the proxy has a name.
-        log_group = logs.LogGroup(
+        log_group = new_log_group(
             self,
             "Logs",
-            log_group_name=f"/aws/rds/proxy/{name}",
-            retention=retention_of(settings.log_retention_days),
-            encryption_key=log_key,
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            name=f"/aws/rds/proxy/{name}",
+            settings=settings,
+            key=log_key,
         )
         self.security_group = ec2.SecurityGroup(
             self, "SecurityGroup", vpc=vpc, description="RDS Proxy", allow_all_outbound=False

@@ -2,11 +2,13 @@
 
 from typing import TypeGuard
 
-from aws_cdk import CfnResource, RemovalPolicy, Stack
+from aws_cdk import CfnResource, Stack
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from constructs import Construct
 
+from cdk.constructs.removal import removal_of
 from cdk.settings import StageSettings
 
 _RETENTION = {
@@ -31,6 +33,23 @@ def retention_of(days: int) -> logs.RetentionDays:
     return _RETENTION[days]
 
 
+def new_log_group(
+    scope: Construct, id_: str, *, settings: StageSettings, key: kms.IKey, name: str | None = None
+) -> logs.LogGroup:
+    """Make a log group with the stage's retention, which stays where the stage's data are protected.
+
+    ``name`` is for a service that writes to a name of its own; None leaves it to CloudFormation.
+    """
+    return logs.LogGroup(
+        scope,
+        id_,
+        log_group_name=name,
+        retention=retention_of(settings.log_retention_days),
+        encryption_key=key,
+        removal_policy=removal_of(settings),
+    )
+
+
 def keep_logs(stack: Stack, settings: StageSettings, key: kms.IKey) -> None:
     """Give a retention and a key to every log group of a stack that has none, and a log group to every function.
 
@@ -42,13 +61,7 @@ def keep_logs(stack: Stack, settings: StageSettings, key: kms.IKey) -> None:
             construct.kms_key_id = construct.kms_key_id or key.key_arn
             construct.retention_in_days = construct.retention_in_days or settings.log_retention_days
         elif _is_bare_function(construct):
-            group = logs.LogGroup(
-                construct,
-                "Logs",
-                retention=retention_of(settings.log_retention_days),
-                encryption_key=key,
-                removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
-            )
+            group = new_log_group(construct, "Logs", settings=settings, key=key)
             construct.add_property_override("LoggingConfig.LogGroup", group.log_group_name)
 
 

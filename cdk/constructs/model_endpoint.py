@@ -1,20 +1,20 @@
 """The endpoint: made once by a function, then scaled and watched by what is here."""
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct, IDependable
 
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import new_alarm, runbook_link, send
 from cdk.constructs.function_code import FunctionSource
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.log_retention import new_log_group
 from cdk.constructs.model_roles import grant_volumes, pass_to_sagemaker
 from cdk.constructs.private_bucket import PrivateBucket
+from cdk.constructs.removal import removal_of
 from cdk.constructs.service_function import ServiceFunction
 from cdk.settings import StageSettings
 
@@ -64,14 +64,13 @@ class ModelEndpoint(Construct):
         super().__init__(scope, id_)
         self.name = name
         self._settings = settings
-        log_group = logs.LogGroup(
+        log_group = new_log_group(
             self,
             "Logs",
             # SageMaker writes to this name, and would make the group itself, without a key and for ever.
-            log_group_name=f"/aws/sagemaker/Endpoints/{name}",
-            retention=retention_of(settings.log_retention_days),
-            encryption_key=log_key,
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            name=f"/aws/sagemaker/Endpoints/{name}",
+            settings=settings,
+            key=log_key,
         )
         self.seed = ServiceFunction(
             self,
@@ -105,7 +104,7 @@ class ModelEndpoint(Construct):
             resource_type="Custom::ModelEndpoint",
             # Nothing that a deployment may change: what the seed is made of is told to the function alone.
             properties={"Endpoint": name},
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            removal_policy=removal_of(settings),
         )
         endpoint.node.add_dependency(log_group, self.seed.role, serving_role, *needs)
         if settings.model.max_instances > settings.model.instances:

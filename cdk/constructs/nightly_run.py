@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_athena as athena
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as states
 from constructs import Construct
@@ -16,7 +15,7 @@ from constructs import Construct
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import Comparison, Missing, new_alarm
 from cdk.constructs.function_code import FunctionSource
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.log_retention import new_log_group
 from cdk.constructs.model_roles import grant_volumes, pass_to_sagemaker
 from cdk.constructs.private_bucket import PrivateBucket
 from cdk.constructs.service_function import ServiceFunction
@@ -68,14 +67,13 @@ class NightlyRun(Construct):
         self.workgroup = self._new_workgroup()
         self.rollout = self._new_rollout(source, foundation, data)
         self.name = f"{self._endpoint}-nightly-training"
-        log_group = logs.LogGroup(
+        log_group = new_log_group(
             self,
             "Logs",
             # Under this name the log's resource policy does not grow with each state machine of the account.
-            log_group_name=f"/aws/vendedlogs/states/{self.name}",
-            retention=retention_of(settings.log_retention_days),
-            encryption_key=foundation.log_key,
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            name=f"/aws/vendedlogs/states/{self.name}",
+            settings=settings,
+            key=foundation.log_key,
         )
         names = Names(
             **machine,

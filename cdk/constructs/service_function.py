@@ -3,19 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import new_alarm
 from cdk.constructs.function_code import ARCHITECTURE, RUNTIME, FunctionSource, handler_of
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.log_retention import new_log_group
 from cdk.settings import StageSettings
 
 
@@ -52,12 +51,11 @@ class ServiceFunction(Construct):
     ) -> None:
         super().__init__(scope, id_)
         self.name = name
-        self.log_group = logs.LogGroup(
+        self.log_group = new_log_group(
             self,
             "Logs",
-            retention=retention_of(settings.log_retention_days),
-            encryption_key=log_key,
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            settings=settings,
+            key=log_key,
         )
         size = settings.functions[name]
         self.role = self._new_role(in_vpc=vpc is not None)

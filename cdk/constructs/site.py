@@ -16,9 +16,10 @@ from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.grants import grant, grant_key
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.log_retention import new_log_group
 from cdk.constructs.page_files import page_files
 from cdk.constructs.private_bucket import PrivateBucket
+from cdk.constructs.removal import removal_of
 from cdk.settings import StageSettings
 
 WEBSOCKET_PATH = "/live"
@@ -47,7 +48,7 @@ class Site(Construct):
     ) -> None:
         super().__init__(scope, id_)
         self._settings = settings
-        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        removal = removal_of(settings)
         self._key = kms.Key(
             self,
             "Key",
@@ -92,12 +93,11 @@ class Site(Construct):
 
     def tell(self, config: dict[str, object], *, log_key: kms.IKey) -> None:
         """Deploy the page's files, and ``config.json`` for it to read."""
-        log_group = logs.LogGroup(
+        log_group = new_log_group(
             self,
             "DeploymentLog",
-            retention=retention_of(self._settings.log_retention_days),
-            encryption_key=log_key,
-            removal_policy=RemovalPolicy.RETAIN if self._settings.protected else RemovalPolicy.DESTROY,
+            settings=self._settings,
+            key=log_key,
         )
         deployment.BucketDeployment(
             self,

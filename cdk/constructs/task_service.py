@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import Comparison, Missing, new_alarm
 from cdk.constructs.log_metric import alarm_on_unhandled_errors
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.log_retention import new_log_group
 from cdk.settings import StageSettings, TaskSettings
 from cdk.source import stage_source
 from cdk.stacks.network import NetworkStack
@@ -70,12 +69,11 @@ class TaskService(Construct):
         egress_ports: tuple[int, ...] = (443,),
     ) -> None:
         super().__init__(scope, id_)
-        log_group = logs.LogGroup(
+        log_group = new_log_group(
             self,
             "Logs",
-            retention=retention_of(settings.log_retention_days),
-            encryption_key=log_key,
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            settings=settings,
+            key=log_key,
         )
         task = ecs.FargateTaskDefinition(
             self,

@@ -14,6 +14,7 @@ from cdk.constructs.database import Database
 from cdk.constructs.grants import grant, grant_items, grant_key
 from cdk.constructs.lake_replication import LakeReplication
 from cdk.constructs.private_bucket import PrivateBucket
+from cdk.constructs.removal import removal_of
 from cdk.constructs.state_store import StateStore
 from cdk.settings import StageSettings
 from tickwire.lake import TABLE
@@ -36,7 +37,7 @@ class DataStack(Stack):
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, **stack)
-        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        removal = removal_of(settings)
         self.key = kms.Key(self, "Key", description="Tickwire stores", enable_key_rotation=True, removal_policy=removal)
         self._settings = settings
         self._removal = removal

@@ -5,7 +5,6 @@ from typing import Any
 from aws_cdk import ArnFormat, CrossStackReferences, Duration, ReferenceStrength, RemovalPolicy, Stack
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_route53 as route53
 from aws_cdk import aws_wafv2 as waf
 from constructs import Construct
@@ -13,7 +12,8 @@ from constructs import Construct
 from cdk.constructs.alarm import new_alarm
 from cdk.constructs.alarm_topics import AlarmTopics
 from cdk.constructs.log_key import LogKey
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.log_retention import new_log_group
+from cdk.constructs.removal import removal_of
 from cdk.settings import StageSettings
 
 REGION = "us-east-1"
@@ -42,7 +42,7 @@ class EdgeStack(Stack):
     def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, **stack: Any) -> None:
         super().__init__(scope, id_, **stack)
         self._settings = settings
-        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        removal = removal_of(settings)
         if settings.region != REGION:
             # An alarm can only notify a topic of its own region.
             AlarmTopics(self, "AlarmTopics", settings=settings)
@@ -111,13 +111,12 @@ class EdgeStack(Stack):
     def _log_firewall(self, removal: RemovalPolicy) -> None:
         # WAF takes only groups whose names begin like this.
         name = f"aws-waf-logs-tickwire-{self._settings.stage}"
-        group = logs.LogGroup(
+        group = new_log_group(
             self,
             "FirewallLog",
-            log_group_name=name,
-            retention=retention_of(self._settings.log_retention_days),
-            encryption_key=LogKey(self, "LogKey", removal_policy=removal),
-            removal_policy=removal,
+            name=name,
+            settings=self._settings,
+            key=LogKey(self, "LogKey", removal_policy=removal),
         )
         # Not the group's own ARN: it ends with ":*", which WAF refuses.
         arn = self.format_arn(

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from aws_cdk import CfnOutput, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
 from cdk.constructs.alarm_topics import AlarmTopics
 from cdk.constructs.log_key import LogKey
 from cdk.constructs.permission_boundary import PermissionBoundary
+from cdk.constructs.removal import removal_of
 from cdk.settings import StageSettings
 
 
@@ -16,7 +17,7 @@ class FoundationStack(Stack):
 
     def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, **stack: Any) -> None:
         super().__init__(scope, id_, **stack)
-        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        removal = removal_of(settings)
         self.log_key = LogKey(self, "LogKey", removal_policy=removal)
         topics = AlarmTopics(self, "AlarmTopics", settings=settings)
         self.alarm_topic = topics.alarms

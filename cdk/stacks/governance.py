@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_guardduty as guardduty
 from aws_cdk import aws_kms as kms
@@ -14,6 +14,7 @@ from cdk.constructs.backups import Backups
 from cdk.constructs.configuration_rules import ConfigurationRules
 from cdk.constructs.findings import Findings
 from cdk.constructs.private_bucket import PrivateBucket
+from cdk.constructs.removal import removal_of
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
 from cdk.stacks.foundation import FoundationStack
@@ -42,7 +43,7 @@ class GovernanceStack(Stack):
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, **stack)
-        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        removal = removal_of(settings)
         governance = settings.governance
         # Not the stores' key: who may decrypt the stores need not read who did, and the other way round.
         self.key = kms.Key(

@@ -11,6 +11,7 @@ from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.grants import grant_items
+from cdk.constructs.removal import removal_of
 from cdk.settings import StageSettings
 from lambdas.identity.user import Role
 
@@ -26,7 +27,7 @@ class IdentityStack(Stack):
 
     def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, **stack: Any) -> None:
         super().__init__(scope, id_, **stack)
-        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        removal = removal_of(settings)
         self._settings = settings
         self.users = self._new_pool(removal)
         for role in Role:

@@ -14,6 +14,7 @@ from cdk.constructs.model_images import ModelImages
 from cdk.constructs.model_roles import ModelRole
 from cdk.constructs.nightly_run import NightlyRun
 from cdk.constructs.private_bucket import PrivateBucket
+from cdk.constructs.removal import removal_of
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
 from cdk.stacks.foundation import FoundationStack
@@ -41,7 +42,7 @@ class ModelStack(Stack):
         **stack: Any,
     ) -> None:
         super().__init__(scope, id_, **stack)
-        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        removal = removal_of(settings)
         name = f"tickwire-{settings.stage}"
         self.key = kms.Key(self, "Key", description="Tickwire model", enable_key_rotation=True, removal_policy=removal)
         self.bucket = self._new_bucket(removal)

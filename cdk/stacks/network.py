@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from aws_cdk import Fn, RemovalPolicy, Stack
+from aws_cdk import Fn, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk.constructs.log_retention import retention_of
+from cdk.constructs.log_retention import new_log_group
 from cdk.settings import StageSettings
 
 _ISOLATED = ec2.SubnetType.PRIVATE_ISOLATED
@@ -104,12 +103,11 @@ class NetworkStack(Stack):
 
     def _log_flows(self, settings: StageSettings, log_key: kms.IKey) -> None:
         """Log who talked to whom; connections here are few and long, so the log is small."""
-        group = logs.LogGroup(
+        group = new_log_group(
             self,
             "FlowLogs",
-            retention=retention_of(settings.log_retention_days),
-            encryption_key=log_key,
-            removal_policy=RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY,
+            settings=settings,
+            key=log_key,
         )
         self.vpc.add_flow_log(
             "Flows",

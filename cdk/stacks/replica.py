@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import CfnOutput, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_backup as backup
 from aws_cdk import aws_kms as kms
 from constructs import Construct
@@ -10,6 +10,7 @@ from constructs import Construct
 from cdk.constructs.backups import lock_of, vault_name
 from cdk.constructs.lake_replication import replica_bucket_name, replica_key_alias
 from cdk.constructs.private_bucket import PrivateBucket
+from cdk.constructs.removal import removal_of
 from cdk.settings import StageSettings
 from tickwire.lake import TABLE
 
@@ -19,7 +20,7 @@ class ReplicaStack(Stack):
 
     def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, **stack: Any) -> None:
         super().__init__(scope, id_, **stack)
-        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        removal = removal_of(settings)
         key = kms.Key(
             self,
             "Key",

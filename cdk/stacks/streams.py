@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
@@ -11,6 +11,7 @@ from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.event_stream import EventStream
 from cdk.constructs.failed_calls import FailedCalls
 from cdk.constructs.private_bucket import PrivateBucket
+from cdk.constructs.removal import removal_of
 from cdk.constructs.work_queue import WorkQueue
 from cdk.settings import StageSettings
 
@@ -20,7 +21,7 @@ class StreamsStack(Stack):
 
     def __init__(self, scope: Construct, id_: str, *, settings: StageSettings, **stack: Any) -> None:
         super().__init__(scope, id_, **stack)
-        removal = RemovalPolicy.RETAIN if settings.protected else RemovalPolicy.DESTROY
+        removal = removal_of(settings)
         self.key = kms.Key(
             self, "Key", description="Tickwire streams and queues", enable_key_rotation=True, removal_policy=removal
         )
