@@ -108,7 +108,7 @@ clean: ## Remove what was built and what runs left
 
 .venv/.installed-dev: .venv/.installed
 	@echo "installing the test packages"
-	@$(INSTALL) --editable '.[local,dev]'
+	@$(INSTALL) --editable '.[local,dev,train,drift,operator]'
 	@touch $@
 
 # LocalStack's Kinesis is an npm package, which it would otherwise install when it is first asked for a stream.

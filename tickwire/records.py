@@ -3,7 +3,8 @@
 trades-raw carries trades, quotes, heartbeats and notices as the ingestor saw them, findings of the
 backfiller, and bars that it computed again from the lake; trades-clean carries good trades, quotes,
 what was quarantined, gaps, findings and progress; market-events carries bars, conflated trades and
-quotes, the same proofs of completeness, and what people look at of them.
+quotes, the same proofs of completeness and what people look at of them, and what is concluded from
+the market.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import TypeAlias
 import msgspec
 
 from tickwire.columns import QuoteBatch, TradeBatch
+from tickwire.conclusions import Anomaly, IndicatorValues, Outcome, Prediction, Sentiment, TradingSignal, Whale
 from tickwire.trace import Trace
 
 
@@ -311,3 +313,10 @@ class Record:
     findings: tuple[Finding, ...] = ()
     continuity: tuple[Continuity, ...] = ()
     stale_bars: tuple[StaleBar, ...] = ()
+    indicators: tuple[IndicatorValues, ...] = ()
+    whales: tuple[Whale, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    signals: tuple[TradingSignal, ...] = ()
+    sentiment: tuple[Sentiment, ...] = ()

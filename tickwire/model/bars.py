@@ -1,19 +1,16 @@
 """Bars as float columns, read from the Parquet files of a training dataset (``dataset.sql``)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tickwire.columns import Int64
 from tickwire.errors import TickwireError
-
-Float64 = npt.NDArray[np.float64]
-
-COLUMNS = ("open", "high", "low", "close", "volume", "buy_volume")
+from tickwire.features import Float64
+from tickwire.features.bar_grid import COLUMNS
 
 
 class UnreadableDataset(TickwireError, ValueError):
@@ -30,7 +27,10 @@ class BarColumns:
     start : int64 (n,), ns UTC, rising
     open, high, low, close : float64 (n,), quote currency
     volume, buy_volume : float64 (n,), base currency; ``buy_volume`` where the aggressor bought
-    trades : int64 (n,)
+    notional : float64 (n,), sum of price times size, quote currency
+    trades : float64 (n,)
+
+    ``buy_volume``, ``notional`` and ``trades`` are NaN where the source does not tell them.
     """
 
     venue: str
@@ -42,7 +42,8 @@ class BarColumns:
     close: Float64
     volume: Float64
     buy_volume: Float64
-    trades: Int64
+    notional: Float64
+    trades: Float64
 
     def __len__(self) -> int:
         return len(self.start)
@@ -50,8 +51,17 @@ class BarColumns:
     def between(self, first: int, last: int) -> "BarColumns":
         """Give the bars whose start lies in [``first``, ``last``), ns UTC."""
         rows = slice(*np.searchsorted(self.start, (first, last)).tolist())
-        columns = {name: getattr(self, name)[rows] for name in ("start", *COLUMNS, "trades")}
-        return BarColumns(self.venue, self.symbol, **columns)
+        return BarColumns(self.venue, self.symbol, self.start[rows], **{n: c[rows] for n, c in self.columns.items()})
+
+    @property
+    def name(self) -> str:
+        """``venue:SYMBOL``."""
+        return f"{self.venue}:{self.symbol}"
+
+    @property
+    def columns(self) -> dict[str, Float64]:
+        """All but ``start``, by name."""
+        return {name: getattr(self, name) for name in COLUMNS}
 
 
 def read_bars(folder: Path) -> list[BarColumns]:
@@ -69,7 +79,7 @@ def read_bars(folder: Path) -> list[BarColumns]:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size]
     if not paths:
         raise UnreadableDataset(f"{folder} holds no bars")
-    wanted = ["venue", "symbol", "start", *COLUMNS, "trades"]
+    wanted = ["venue", "symbol", "start", *COLUMNS]
     tables = []
     for path in paths:
         table = pq.ParquetFile(path).read()
@@ -93,5 +103,28 @@ def _by_instrument(table: Any) -> Iterator[BarColumns]:
             symbols[first],
             start=table["start"][first:last].to_numpy().astype(np.int64),
             **floats,
-            trades=table["trades"][first:last].to_numpy().astype(np.int64),
         )
+
+
+def joined(earlier: Sequence[BarColumns], later: Sequence[BarColumns]) -> list[BarColumns]:
+    """Put each instrument's later bars behind its earlier ones; one that is in one part alone stays as it is.
+
+    Raises
+    ------
+    UnreadableDataset
+        If the parts of an instrument overlap.
+    """
+    before = {bars.name: bars for bars in earlier}
+    after = {bars.name: bars for bars in later}
+    both = []
+    for name in sorted({*before, *after}):
+        parts = [part[name] for part in (before, after) if name in part and len(part[name])]
+        if len(parts) == 2 and parts[0].start[-1] >= parts[1].start[0]:
+            raise UnreadableDataset(f"the parts of {name} overlap")
+        if len(parts) < 2:
+            both += parts
+            continue
+        columns = {column: np.concatenate([part.columns[column] for part in parts]) for column in COLUMNS}
+        start = np.concatenate([part.start for part in parts])
+        both.append(BarColumns(parts[0].venue, parts[0].symbol, start, **columns))
+    return both

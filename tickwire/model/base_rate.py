@@ -17,4 +17,4 @@ def base_rate_archive(schema: FeatureSchema) -> bytes:
     """Give the ``model.tar.gz`` of the base rate for rows of a schema."""
     description = ModelDescription(name=NAME, version="seed", schema=schema, digest=schema.digest)
     # The logit of one half is 0, whatever the row.
-    return pack(logistic_graph([0.0] * schema.width, 0.0, schema=schema), description)
+    return pack(logistic_graph([0.0] * (2 * len(schema.names)), 0.0, schema=schema), description)

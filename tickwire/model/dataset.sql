@@ -15,9 +15,10 @@ SELECT
     CAST(max_by(price, trade_id) AS DOUBLE) AS close,
     CAST(sum(size) AS DOUBLE) AS volume,
     CAST(sum(CASE WHEN side = 'buy' THEN size ELSE 0 END) AS DOUBLE) AS buy_volume,
-    count(*) AS trades,
+    CAST(sum(price * size) AS DOUBLE) AS notional,
+    CAST(count(*) AS DOUBLE) AS trades,
     CASE WHEN exchange_time_ns - exchange_time_ns % 900000000000 < {holdout_ns} THEN 'train' ELSE 'holdout' END AS part
 FROM {table}
 WHERE exchange_time >= CAST('{first}' AS TIMESTAMP WITH TIME ZONE)
     AND exchange_time < CAST('{end}' AS TIMESTAMP WITH TIME ZONE)
-GROUP BY 1, 2, 3, 11
+GROUP BY 1, 2, 3, 12

@@ -13,8 +13,9 @@ import msgspec
 import numpy as np
 
 from tickwire.errors import TickwireError
+from tickwire.features import Float64
 from tickwire.model.archive import unpack
-from tickwire.model.bars import BarColumns, Float64, read_bars
+from tickwire.model.bars import BarColumns, joined, read_bars
 from tickwire.model.features import SCHEMA
 from tickwire.model.predictor import Predictor
 from tickwire.model.rows import PURGE, LabelledRows, labelled_rows
@@ -98,13 +99,16 @@ def evaluate(
     EvaluationFailed
         If no row of the holdout can be judged, or the candidate has learnt from bars of its rows.
     """
-    rows, known = labelled_rows(holdout), labelled_rows(before)
+    # Together, so that the first rows of the holdout have the bars before them.
+    every = labelled_rows(joined(before, holdout))
+    border = min((int(bars.start[0]) for bars in holdout if len(bars)), default=0)
+    trained = candidate.description.trained
+    if trained is None or trained.last >= border:
+        raise EvaluationFailed("the candidate does not say that it learnt only from bars before the holdout")
+    rows, known = every.take(every.start >= trained.last + PURGE), every.take(every.start < border)
     if not len(rows) or not len(known):
         raise EvaluationFailed(f"{len(rows)} rows in the holdout and {len(known)} before it")
     first = int(rows.start.min())
-    trained = candidate.description.trained
-    if trained is None or trained.last > first - PURGE:
-        raise EvaluationFailed("the candidate does not say that it learnt only from bars before the holdout")
     base_rate = np.full(len(rows), known.label.mean())
     probability = _probabilities(candidate, rows)
     report = Evaluation(
@@ -131,7 +135,7 @@ def _load(archive: Path) -> Predictor:
 
 
 def _probabilities(model: Predictor, rows: LabelledRows) -> Float64:
-    return model.predict(rows.features.astype(np.float32)).astype(np.float64)
+    return model.predict(rows.windows()).astype(np.float64)
 
 
 def _judged(model: Predictor, probability: Float64, rows: LabelledRows) -> Judged:

@@ -1,11 +1,13 @@
 """Logistic regression with a ridge penalty, by Newton's method."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tickwire.errors import TickwireError
-from tickwire.model.bars import Float64
+from tickwire.features import Float64
 
 _MAX_STEPS = 50
 _TOLERANCE = 1e-10
@@ -63,3 +65,12 @@ def fit(rows: Float64, labels: Float64, *, ridge: float) -> LogisticRegression:
             weights = solution[:-1] / deviation
             return LogisticRegression(weights, float(solution[-1] - weights @ mean))
     raise NotConverged(f"the last of {_MAX_STEPS} steps still moved by {np.abs(step).max():.1e}")
+
+
+def masked_inputs(newest: npt.NDArray[np.floating[Any]]) -> Float64:
+    """Give what the regression is fitted on: float (n, 16) with NaN where masked to float64 (n, 32).
+
+    The features with 0 for those that are masked, then 1 for each that is there and 0 for each that is not.
+    """
+    there = np.isfinite(newest)
+    return np.concatenate([np.where(there, newest, 0.0), there], axis=1, dtype=np.float64)

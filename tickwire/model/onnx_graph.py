@@ -1,4 +1,4 @@
-"""A logistic regression as an ONNX graph. Needs ``onnx``, which only what makes models has."""
+"""A logistic regression of the newest bar as an ONNX graph. Needs ``onnx``, which only what makes models has."""
 
 from collections.abc import Sequence
 
@@ -12,20 +12,30 @@ _IR_VERSION = 8
 
 
 def logistic_graph(weights: Sequence[float], bias: float, *, schema: FeatureSchema) -> bytes:
-    """Give the serialised graph of ``sigmoid(rows @ weights + bias)``: the same bytes for the same numbers.
+    """Give the serialised graph: the same bytes for the same numbers.
+
+    It answers ``sigmoid(x @ weights + bias)``, where x is the newest bar's features with 0 for those that are masked,
+    and then 1 for each that is there and 0 for each that is masked.
 
     Raises
     ------
     ValueError
-        If there is not a weight for each number of a row.
+        If there are not two weights for each feature.
     """
     from onnx import TensorProto, checker, helper
 
-    if len(weights) != schema.width:
-        raise ValueError(f"{len(weights)} weights for rows of {schema.width}")
+    features = len(schema.names)
+    if len(weights) != 2 * features:
+        raise ValueError(f"{len(weights)} weights for {features} features and their masks")
     graph = helper.make_graph(
         [
-            helper.make_node("MatMul", [INPUT, "weights"], ["moved"]),
+            helper.make_node("Slice", [INPUT, "first", "end", "axis"], ["newest"]),
+            helper.make_node("IsNaN", ["newest"], ["masked"]),
+            helper.make_node("Where", ["masked", "zero", "newest"], ["known"]),
+            helper.make_node("Not", ["masked"], ["there"]),
+            helper.make_node("Cast", ["there"], ["present"], to=TensorProto.FLOAT),
+            helper.make_node("Concat", ["known", "present"], ["inputs"], axis=1),
+            helper.make_node("MatMul", ["inputs", "weights"], ["moved"]),
             helper.make_node("Add", ["moved", "bias"], ["logit"]),
             helper.make_node("Sigmoid", ["logit"], [OUTPUT]),
         ],
@@ -33,7 +43,11 @@ def logistic_graph(weights: Sequence[float], bias: float, *, schema: FeatureSche
         [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["rows", schema.width])],
         [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["rows"])],
         [
-            helper.make_tensor("weights", TensorProto.FLOAT, [schema.width], np.asarray(weights, np.float32).tolist()),
+            helper.make_tensor("first", TensorProto.INT64, [1], [schema.width - features]),
+            helper.make_tensor("end", TensorProto.INT64, [1], [schema.width]),
+            helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
+            helper.make_tensor("zero", TensorProto.FLOAT, [], [0.0]),
+            helper.make_tensor("weights", TensorProto.FLOAT, [2 * features], np.asarray(weights, np.float32).tolist()),
             helper.make_tensor("bias", TensorProto.FLOAT, [], [float(np.float32(bias))]),
         ],
     )

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 
 from tickwire.columns import Int64
+from tickwire.features import Float64
 from tickwire.lake import DAY_NANOSECONDS
-from tickwire.model.bars import Float64
 
 # A float32 of 1 or 0 would make one wrong row's loss infinite; 1e-7 is below what it resolves near 1.
 _NEAREST = 1e-7

@@ -1,7 +1,8 @@
 """A record as MessagePack: all but the columns as it is, and those packed.
 
 The head is an array: kind (its place in ``RecordKind``), partition, counter, source, when created (ns UTC), hops, then
-trades, quotes, the sections and the trace; what is empty at its end is left out. Two things are told in fewer bytes:
+trades, quotes, the sections, the trace and the conclusions; what is empty at its end is left out. Two things are told
+in fewer bytes:
 
 * source: decimal digits, which they nearly always are, as a number; one beyond int64 in parts of 64 bits, the
   lowest first
@@ -14,6 +15,7 @@ be added at the end; whatever must not be missed is a new version of the envelop
 import msgspec
 
 from tickwire.columns import QuoteBatch, TradeBatch
+from tickwire.conclusions import Anomaly, IndicatorValues, Outcome, Prediction, Sentiment, TradingSignal, Whale
 from tickwire.errors import DamagedRecord
 from tickwire.records import (
     Bar,
@@ -44,6 +46,7 @@ _SECTIONS = (
     "continuity",
     "stale_bars",
 )
+_CONCLUSIONS = ("indicators", "whales", "anomalies", "predictions", "outcomes", "signals", "sentiment")
 _ALWAYS = 6
 """So many fields are written though they be empty."""
 _MAX_DIGITS = 80
@@ -73,6 +76,13 @@ class _Head(msgspec.Struct, array_like=True):
     continuity: tuple[Continuity, ...] = ()
     stale_bars: tuple[StaleBar, ...] = ()
     trace: Trace | None = None
+    indicators: tuple[IndicatorValues, ...] = ()
+    whales: tuple[Whale, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    signals: tuple[TradingSignal, ...] = ()
+    sentiment: tuple[Sentiment, ...] = ()
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -94,6 +104,7 @@ def encode_head(record: Record) -> bytes:
         pack_rows(record.quotes, near=near),
         *(getattr(record, name) for name in _SECTIONS),
         header.trace,
+        *(getattr(record, name) for name in _CONCLUSIONS),
     ]
     while len(fields) > _ALWAYS and not fields[-1]:
         fields.pop()
@@ -136,6 +147,13 @@ def decode_head(data: bytes | memoryview) -> Record:
         bars=head.bars,
         continuity=head.continuity,
         stale_bars=head.stale_bars,
+        indicators=head.indicators,
+        whales=head.whales,
+        anomalies=head.anomalies,
+        predictions=head.predictions,
+        outcomes=head.outcomes,
+        signals=head.signals,
+        sentiment=head.sentiment,
     )
 
 
