@@ -12,6 +12,8 @@ from tickwire.model.significance import Estimate, day_blocks, estimate, resample
 # A float32 of 1 or 0 would make one wrong row's loss infinite; 1e-7 is below what it resolves near 1.
 _NEAREST = 1e-7
 _BINS = 10
+# Nats: two models that differ by less say the same.
+_ROUNDING = 1e-12
 
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -68,7 +70,7 @@ class Advantage(msgspec.Struct, frozen=True):
     @property
     def z(self) -> float:
         """The mean in standard errors; 0 where every day has the same difference, which is that of one model."""
-        return self.mean / self.error if self.error > 0 else 0.0
+        return self.mean / self.error if self.error > _ROUNDING else 0.0
 
 
 def log_losses(probability: Float64, label: Float64) -> Float64:
