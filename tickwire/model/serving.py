@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import numpy as np
 
+from tickwire.model.arrow_bodies import rows_stream
 from tickwire.model.features import SCHEMA
 from tickwire.model.predictor import Predictor
+from tickwire.model.requests import ARROW, read_request, write_answer
 from tickwire.model.schema import UnfitModel
 from tickwire.model.server import ModelApplication
 
@@ -45,8 +48,9 @@ def bind_of_environment() -> Bind:
 
 def serve(bind: Bind, folder: Path = MODEL_FOLDER) -> int:
     """Serve the model in a folder until SIGTERM, then answer what was asked before; gives the exit status."""
-    # Arrow before it is first needed: so that no request waits for it, and root's rights are still there.
-    import pyarrow  # noqa: F401
+    # Threads come with the first one that is wanted, unless they are asked for.
+    import concurrent.futures.thread  # noqa: F401
+
     import uvicorn
 
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
@@ -58,6 +62,7 @@ def serve(bind: Bind, folder: Path = MODEL_FOLDER) -> int:
         return 1
     model = predictor.description
     logger.info("serving %s %s, schema %s", model.name, model.version, model.digest)
+    _warm_up(predictor)
     _give_up_root()
     uvicorn.run(
         ModelApplication(predictor),
@@ -70,6 +75,14 @@ def serve(bind: Bind, folder: Path = MODEL_FOLDER) -> int:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
     return 0
+
+
+def _warm_up(predictor: Predictor) -> None:
+    """Read and answer a row as Arrow, so that no request waits for its libraries, nor lacks the right to read them."""
+    schema = predictor.description.schema
+    body = rows_stream(np.zeros((1, schema.width), np.float32), schema=schema)
+    request = read_request(ARROW, body, schema=schema)
+    write_answer(predictor.predict(request.rows), model=predictor.description, accept=ARROW)
 
 
 def _give_up_root() -> None:
