@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,7 @@ _DRAIN_SECONDS = 25
 # Above the 60 s that an invocation may take, so that no connection ends under SageMaker's next request.
 _KEEP_ALIVE_SECONDS = 75
 _MAX_CONNECTIONS = 256
+_BACKLOG = 2048
 
 
 class Bind(msgspec.Struct, frozen=True):
@@ -63,17 +65,20 @@ def serve(bind: Bind, folder: Path = MODEL_FOLDER) -> int:
     model = predictor.description
     logger.info("serving %s %s, schema %s", model.name, model.version, model.digest)
     _warm_up(predictor)
-    _give_up_root()
-    uvicorn.run(
-        ModelApplication(predictor),
-        host=bind.host,
-        port=bind.port,
-        access_log=False,
-        lifespan="off",
-        limit_concurrency=_MAX_CONNECTIONS,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    server = uvicorn.Server(
+        uvicorn.Config(
+            ModelApplication(predictor),
+            access_log=False,
+            lifespan="off",
+            limit_concurrency=_MAX_CONNECTIONS,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        )
     )
+    with socket.create_server((bind.host, bind.port), backlog=_BACKLOG) as listener:
+        _give_up_root()
+        logger.info("listening on port %d", bind.port)
+        server.run(sockets=[listener])
     return 0
 
 
