@@ -38,7 +38,8 @@ class Conclusions:
 
 def times_of(record: Record) -> Iterator[int]:
     """Give the time (ns UTC) of each conclusion whose table has a part for each month."""
-    for one in (*record.predictions, *record.outcomes, *record.anomalies, *record.signals):
-        yield one.time
+    for section in (record.predictions, record.outcomes, record.anomalies, record.signals):
+        for one in section:
+            yield one.time
     for whale in record.whales:
         yield whale.started
