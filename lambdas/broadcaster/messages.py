@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from lambdas.broadcaster.conclusions import CONCLUSION_TOPICS, ConclusionData
 from lambdas.broadcaster.health import HealthData, Order
 
 MAX_MESSAGE_BYTES = 100_000
@@ -17,7 +18,7 @@ MAX_MESSAGE_BYTES = 100_000
 BAR_TOPICS = {1: "bars.1s", 60: "bars.1m"}
 """The bars that clients can have, by interval in seconds."""
 
-TOPICS = (*BAR_TOPICS.values(), "trades", "quotes", "health")
+TOPICS = (*BAR_TOPICS.values(), "trades", "quotes", "health", *CONCLUSION_TOPICS)
 ANY_SYMBOL = "*"
 
 
@@ -86,7 +87,7 @@ class QuoteData(msgspec.Struct, frozen=True):
         return ()
 
 
-Data = BarData | TradeData | QuoteData | HealthData
+Data = BarData | TradeData | QuoteData | HealthData | ConclusionData
 
 
 class Subscribed(msgspec.Struct, frozen=True, tag_field="type", tag="subscribed"):
