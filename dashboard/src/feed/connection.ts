@@ -21,7 +21,7 @@ export class Connection {
   constructor(
     private readonly url: string,
     private readonly session: Session,
-    private readonly topics: Topic[],
+    private readonly topics: readonly Topic[],
     private readonly onMessage: (message: ServerMessage) => void,
     private readonly onState: (state: ConnectionState) => void,
   ) {}
