@@ -2,6 +2,7 @@
 
 Prices, sizes and sums are decimal text, digit for digit; ``start`` and ``time`` of market data are ms
 UTC, ``receive`` and ``sent`` ns UTC. Light on purpose: the WebSocket function imports it too.
+The topics of ``health`` and ``conclusions`` are in the modules of these names.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

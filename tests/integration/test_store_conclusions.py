@@ -1,12 +1,15 @@
 """What is concluded from the market, in a real PostgreSQL: each once, however the records are cut into batches."""
 
+import threading
 from collections.abc import Iterator
 from random import Random
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from lambdas.migrations.runner import apply
+from lambdas.store_writer.writer import StoreWriter
 from tickwire.conclusions import (
     Anomaly,
     AnomalyKind,
@@ -180,6 +183,26 @@ def test_each_month_of_conclusions_has_tables_of_its_own_in_utc(store):
     tables = ["anomalies_202408", "predictions_202408", "trading_signals_202408", "whales_202408"]
     assert sorted(found) == [(table, bounds) for table in tables]
     assert store.query("SELECT count(*) FROM whales_202407") == [(1,)]
+
+
+def test_writers_that_meet_a_new_month_at_once_make_it_once(store):
+    together = threading.Barrier(4)
+    stored: list[int] = []
+
+    def invoke(partition: int) -> None:
+        database = store.new_database()
+        together.wait()
+        batch = event(record(1, partition=partition, predictions=(replace(prediction(), venue=f"v{partition}"),)))
+        stored.append(StoreWriter(database).write_event(batch).records)
+        database.close()
+
+    threads = [threading.Thread(target=invoke, args=(partition,)) for partition in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert stored == [1, 1, 1, 1]
+    assert store.query("SELECT count(*) FROM predictions_202408") == [(4,)]
 
 
 def test_the_writer_removes_nothing_and_rewrites_no_signal(store):

@@ -1,10 +1,9 @@
 /** Messages of the WebSocket API. Prices and sizes of the market are decimal text, exact as the exchange sent them. */
 
-export const TOPICS = [
-  "bars.1s", "bars.1m", "trades", "quotes", "health", "indicators", "predictions", "signals", "whales", "anomalies", "sentiment",
-] as const;
+export const MARKET_TOPICS = ["bars.1s", "bars.1m", "trades", "quotes", "health"] as const;
+export const CONCLUSION_TOPICS = ["indicators", "predictions", "signals", "whales", "anomalies", "sentiment"] as const;
 
-export type Topic = (typeof TOPICS)[number];
+export type Topic = (typeof MARKET_TOPICS)[number] | (typeof CONCLUSION_TOPICS)[number];
 
 export interface Bar {
   /** Unix milliseconds, a multiple of the interval. */
