@@ -43,10 +43,14 @@ def bind_of_environment() -> Bind:
     return msgspec.convert({"port": os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")}, Bind, strict=False)
 
 
-def serve(bind: Bind, folder: Path = MODEL_FOLDER) -> int:
-    """Serve the model in a folder until SIGTERM, then answer what was asked before; gives the exit status."""
+def serve(bind: Bind, folder: Path = MODEL_FOLDER, *, give_up_root: bool = True) -> int:
+    """Serve the model in a folder until SIGTERM, then answer what was asked before; gives the exit status.
+
+    ``give_up_root`` : go on as nobody where it was started by root; outside a container nobody may be unable to read
+    the interpreter's own files
+    """
     # Arrow before it is first needed: so that no request waits for it, and root's rights are still there.
-    import pyarrow  # noqa: F401
+    import pyarrow.compute  # noqa: F401 - which pyarrow itself imports no sooner than it must
     import uvicorn
 
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
@@ -58,7 +62,8 @@ def serve(bind: Bind, folder: Path = MODEL_FOLDER) -> int:
         return 1
     model = predictor.description
     logger.info("serving %s %s, schema %s", model.name, model.version, model.digest)
-    _give_up_root()
+    if give_up_root:
+        _give_up_root()
     uvicorn.run(
         ModelApplication(predictor),
         host=bind.host,
