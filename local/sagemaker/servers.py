@@ -3,7 +3,6 @@
 import asyncio
 import io
 import shutil
-import socket
 import tarfile
 import threading
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from local.child_process import ChildProcess
+from local.ports import free_port
 from local.sagemaker import objects
 from local.sagemaker.faults import invalid
 
@@ -66,7 +66,7 @@ class ModelServers:
 
     async def _start(self, model: str, archive: str) -> ModelServer:
         folder = await asyncio.to_thread(self._unpacked, model, archive)
-        port = _free_port()
+        port = free_port()
         child = ChildProcess(
             f"model {model}",
             ["local.sagemaker.model_server", str(folder)],
@@ -115,10 +115,3 @@ class ModelServers:
             raise invalid(f"Failed to extract model data archive {archive}: {error}") from error
         partial.rename(folder)
         return folder
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
