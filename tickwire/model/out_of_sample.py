@@ -65,24 +65,35 @@ def folds_of(rows: LabelledRows, *, folds: int) -> list[Split]:
         raise ComparisonFailed(f"too few candles for {folds} folds: {error}") from error
 
 
-def after_training(rows: LabelledRows, trained: TrainedSpan | None) -> Split:
-    """Judge on what came after a stored model's training; what came until then is for the baselines to learn from.
+def after_training(rows: LabelledRows, trained: TrainedSpan | None) -> Rows:
+    """Give the places of the rows that came after a stored model's training, with the purge and the embargo between.
 
     Raises
     ------
     ComparisonFailed
-        If the model does not say what it learnt from, or nothing came after it.
+        If the model does not say what it learnt from, or too little came after it.
     """
-    if trained is None:
-        raise ComparisonFailed("the model does not say what it has learnt from, so no row is surely unknown to it")
-    judge = np.flatnonzero(rows.start >= trained.last + PURGE + EMBARGO)
-    if len(judge) < MIN_JUDGED:
+    until = _until(trained)
+    later = np.flatnonzero(rows.start >= until + PURGE + EMBARGO)
+    if len(later) < MIN_JUDGED:
         raise ComparisonFailed(
-            f"the candles have {len(judge)} rows after what the model has learnt from, which ends at"
-            f" {np.datetime64(trained.last // 10**9, 's')}Z, and a judgement needs {MIN_JUDGED}: give newer candles"
+            f"the candles have {len(later)} rows after what the model has learnt from, which ends at"
+            f" {np.datetime64(until // 10**9, 's')}Z, and a judgement needs {MIN_JUDGED}: give newer candles"
         )
+    return later
+
+
+def beside(rows: LabelledRows, trained: TrainedSpan | None) -> Split:
+    """Split where a stored model's training ends, so that the baselines learn from no more than it has.
+
+    Raises
+    ------
+    ComparisonFailed
+        As :func:`after_training`, or if too little is before the model's end.
+    """
+    judge = after_training(rows, trained)
+    known = np.flatnonzero(rows.start <= _until(trained))
     try:
-        known = np.flatnonzero(rows.start <= trained.last)
         return Split(*with_validation(rows.start, known, share=VALIDATION_SHARE, purge=PURGE), judge)
     except ValueError as error:
         raise ComparisonFailed(f"too few candles before the model's end for the baselines: {error}") from error
@@ -125,3 +136,9 @@ def folds_in_figures(rows: LabelledRows, splits: Sequence[Split]) -> list[Fold]:
         )
         for split in splits
     ]
+
+
+def _until(trained: TrainedSpan | None) -> int:
+    if trained is None:
+        raise ComparisonFailed("the model does not say what it has learnt from, so no row is surely unknown to it")
+    return trained.last

@@ -1,6 +1,6 @@
 """A comparison as text: tables that read the same on a terminal and as Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -65,6 +65,13 @@ def leak_test_text(found: Sequence[Nothing]) -> str:
     return table(["test", "model", "over base rate, 1e-4 nats", "verdict"], rows)
 
 
+def economics_table(strategies: Mapping[str, Economics]) -> str:
+    """Lay out what strategies earned, by their names."""
+    header = ["strategy", "entries", "in the market, %", "turnover a day", "return, %", "Sharpe", "deflated"]
+    header += ["drawdown, %", "break-even, bps"]
+    return table(header, [_economics(name, economics) for name, economics in strategies.items()])
+
+
 def moment(time: int) -> str:
     """Give a time, ns UTC, to the minute."""
     return f"{np.datetime64(time // 60_000_000_000, 'm')}Z".replace("T", " ")
@@ -108,14 +115,12 @@ def _sure(report: Comparison) -> str:
 
 
 def _money(report: Comparison) -> str:
-    header = ["strategy", "entries", "in the market, %", "turnover a day", "return, %", "Sharpe", "deflated"]
-    header += ["drawdown, %", "break-even, bps"]
-    rows = [_economics("buy and hold", report.hold), _economics("plain rule", report.rule.always)]
+    strategies = {"buy and hold": report.hold, "plain rule": report.rule.always}
     for model in report.models:
         for name, economics in (("signals", model.signals), ("every bar", model.always)):
             if economics is not None:
-                rows.append(_economics(f"{model.name}, {name}", economics))
-    return table(header, rows)
+                strategies[f"{model.name}, {name}"] = economics
+    return economics_table(strategies)
 
 
 def _economics(name: str, of: Economics) -> list[str]:

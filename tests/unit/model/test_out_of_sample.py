@@ -11,7 +11,7 @@ from tickwire.features import Float64
 from tickwire.model.out_of_sample import (
     EMBARGO,
     ComparisonFailed,
-    after_training,
+    beside,
     folds_in_figures,
     folds_of,
     out_of_sample,
@@ -55,7 +55,7 @@ def test_each_fold_is_predicted_by_what_learnt_before_it() -> None:
 
 def test_a_stored_model_is_judged_only_on_what_came_after_its_training() -> None:
     trained = TrainedSpan(0, 20 * BARS_A_DAY * INTERVAL)
-    split = after_training(ROWS, trained)
+    split = beside(ROWS, trained)
     assert ROWS.start[split.judge].min() == trained.last + PURGE + EMBARGO
     assert ROWS.start[split.judge].max() == ROWS.start[-1]
     assert ROWS.start[split.validate].max() == trained.last
@@ -69,17 +69,17 @@ def test_a_stored_model_that_has_seen_all_is_refused_with_what_to_do() -> None:
     with pytest.raises(
         ComparisonFailed, match=r"ends at 1970-02-04T\S+Z, and a judgement needs 500: give newer candles"
     ):
-        after_training(ROWS, trained)
+        beside(ROWS, trained)
 
 
 def test_a_stored_model_that_does_not_say_what_it_has_seen_is_refused() -> None:
     with pytest.raises(ComparisonFailed, match="does not say what it has learnt from"):
-        after_training(ROWS, None)
+        beside(ROWS, None)
 
 
 def test_too_few_rows_before_a_stored_models_end_are_refused() -> None:
     with pytest.raises(ComparisonFailed, match="too few candles before the model's end"):
-        after_training(ROWS, TrainedSpan(0, 50 * INTERVAL))
+        beside(ROWS, TrainedSpan(0, 50 * INTERVAL))
 
 
 def test_too_few_rows_for_the_folds_are_refused() -> None:
