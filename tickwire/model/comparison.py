@@ -13,7 +13,7 @@ from tickwire.model.economics import DAYS_A_YEAR, Economics, Track, economics_of
 from tickwire.model.features import SCHEMA
 from tickwire.model.out_of_sample import BASE_RATE, EMBARGO, MIN_JUDGED, ComparisonFailed, Fold
 from tickwire.model.rows import PURGE, LabelledRows
-from tickwire.model.scores import advantage_of, estimates_of, improvement, log_losses, mean_estimate, said
+from tickwire.model.scores import Advantage, advantage_of, estimates_of, improvement, log_losses, mean_estimate, said
 from tickwire.model.significance import Estimate, deflated_sharpe
 
 LEAK_ACCURACY = 0.56
@@ -27,8 +27,9 @@ class ModelReport(msgspec.Struct, frozen=True):
     ----------
     scores : by the names of :class:`tickwire.model.scores.Scores`
     over_base_rate : mean difference of the log losses of a row, nats; above 0 where the model is better
-    z : the day's mean difference in standard errors, over days
+    z : that difference in standard errors, of clustered days
     over_rule : by how many percent it says the side more often right than the plain rule
+    over : its advantage over each other model, by name
     signals : following the live path's trading signals; None of the base rate
     always : long or short at every bar, by the more probable side; None of the base rate
     leak : whether it is too good to be true
@@ -39,6 +40,7 @@ class ModelReport(msgspec.Struct, frozen=True):
     over_base_rate: Estimate
     z: float
     over_rule: Estimate
+    over: dict[str, Advantage]
     signals: Economics | None
     always: Economics | None
     leak: bool
@@ -116,10 +118,8 @@ def compare(
             tracks[f"{name}, signals"] = follow(judged, signals(probability, sigma, costs), cost=costs.side)
             tracks[f"{name}, always"] = follow(judged, 2 * said(probability) - 1, cost=costs.side)
     figures = _deflated(tracks, trials)
-    base_rate = probabilities[BASE_RATE]
     models = [
-        _report(name, probability, judged, base_rate=base_rate, plain=plain, figures=figures)
-        for name, probability in probabilities.items()
+        _report(name, judged, probabilities=probabilities, plain=plain, figures=figures) for name in probabilities
     ]
     spoke = plain != 0.5
     return Comparison(
@@ -146,22 +146,28 @@ def compare(
 
 def _report(
     name: str,
-    probability: Float64,
     judged: LabelledRows,
     *,
-    base_rate: Float64,
+    probabilities: Mapping[str, Float64],
     plain: Float64,
     figures: Mapping[str, Economics],
 ) -> ModelReport:
     label, start = judged.label, judged.start
+    probability, base_rate = probabilities[name], probabilities[BASE_RATE]
+    over = {
+        other: advantage_of(probability, theirs, label=label, start=start)
+        for other, theirs in probabilities.items()
+        if other != name
+    }
     scores = estimates_of(probability, label, start=start)
     accuracy = scores["accuracy"].value
     return ModelReport(
         name=name,
         scores=scores,
         over_base_rate=mean_estimate(log_losses(base_rate, label) - log_losses(probability, label), start=start),
-        z=advantage_of(probability, base_rate, label=label, start=start).z,
+        z=over[BASE_RATE].z if name != BASE_RATE else 0.0,
         over_rule=improvement(said(probability), plain, label=label, start=start),
+        over=over,
         signals=figures.get(f"{name}, signals"),
         always=figures.get(f"{name}, always"),
         leak=accuracy is not None and accuracy > LEAK_ACCURACY,

@@ -7,6 +7,7 @@ import numpy as np
 from tickwire.model.comparison import LEAK_ACCURACY, Comparison
 from tickwire.model.economics import Economics
 from tickwire.model.leak_test import Nothing
+from tickwire.model.scores import Advantage
 from tickwire.model.significance import Estimate
 
 NONE = "–"
@@ -42,7 +43,8 @@ def text_of(report: Comparison) -> str:
         f"The plain rule says a side of {plain.says:.0%} of the rows, and {bounds(plain.accuracy, 100, 2)} % of those"
         " came true."
     )
-    parts = [head, _right(report), rule, _sure(report), money, _money(report)]
+    against = "By how much the model of the row is better than that of the column, 1e-4 nats, and in standard errors:"
+    parts = [head, _right(report), rule, against, _against(report), _sure(report), money, _money(report)]
     if report.leaks:
         parts.append(leak_sentence(report))
     return "\n\n".join(parts)
@@ -102,6 +104,19 @@ def _right(report: Comparison) -> str:
         for model in report.models
     ]
     return table(header, rows)
+
+
+def _against(report: Comparison) -> str:
+    names = [model.name for model in report.models]
+    rows = []
+    for model in report.models:
+        cells = [NONE if name not in model.over else _advantage(model.over[name]) for name in names]
+        rows.append([model.name, *cells])
+    return table(["model", *names], rows)
+
+
+def _advantage(of: Advantage) -> str:
+    return f"{1e4 * of.mean:+.1f} ({of.z:+.1f})"
 
 
 def _sure(report: Comparison) -> str:

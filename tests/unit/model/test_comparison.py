@@ -55,6 +55,15 @@ def test_each_model_is_held_against_the_base_rate_and_the_plain_rule(report: Com
     assert report.rule.accuracy.value == pytest.approx(accuracy_score(ROWS.label[spoke], side[spoke]))
 
 
+def test_each_model_is_held_against_each_other(report: Comparison) -> None:
+    good, seer = report.models[2:]
+    assert set(seer.over) == {"base-rate", "rule", "good"}
+    assert seer.over["good"].mean == pytest.approx(-good.over["seer"].mean)
+    assert seer.over["good"].mean == pytest.approx(seer.over_base_rate.value - good.over_base_rate.value)
+    assert seer.over["good"].z > 2
+    assert seer.z == seer.over["base-rate"].z
+
+
 def test_a_model_without_advantage_has_bounds_about_zero(report: Comparison) -> None:
     nothing = report.models[1].over_base_rate
     assert nothing.low is not None
@@ -101,8 +110,8 @@ def test_too_few_rows_are_not_judged() -> None:
 
 def test_text_has_every_model_in_every_table(report: Comparison) -> None:
     text = text_of(report)
-    assert text.count("| base-rate ") == 2
-    assert text.count("| good") == 4
+    assert text.count("\n| base-rate ") == 3
+    assert text.count("\n| good") == 5
     assert "| buy and hold" in text
     assert f"{len(ROWS):,} rows of kraken:BTC-USD, bars from 1970-01-01 20:45Z to 1970-01-30 23:30Z" in text
 
