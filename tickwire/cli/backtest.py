@@ -34,7 +34,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser(
         "backtest",
-        help="tell the trades of a stored model on later candles, and what they earned",
+        help="say what a stored model's trades earned on later candles",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
