@@ -7,10 +7,12 @@ import numpy as np
 from tickwire.model.comparison import LEAK_ACCURACY, Comparison
 from tickwire.model.economics import Economics
 from tickwire.model.leak_test import Nothing
+from tickwire.model.out_of_sample import BASE_RATE
 from tickwire.model.scores import Advantage
 from tickwire.model.significance import Estimate
 
 NONE = "–"
+_MIN_Z = 1.645
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -44,7 +46,17 @@ def text_of(report: Comparison) -> str:
         " came true."
     )
     against = "By how much the model of the row is better than that of the column, 1e-4 nats, and in standard errors:"
-    parts = [head, _right(report), rule, against, _against(report), _sure(report), money, _money(report)]
+    parts = [
+        head,
+        _right(report),
+        rule,
+        against,
+        _against(report),
+        _verdicts(report),
+        _sure(report),
+        money,
+        _money(report),
+    ]
     if report.leaks:
         parts.append(leak_sentence(report))
     return "\n\n".join(parts)
@@ -113,6 +125,19 @@ def _against(report: Comparison) -> str:
         cells = [NONE if name not in model.over else _advantage(model.over[name]) for name in names]
         rows.append([model.name, *cells])
     return table(["model", *names], rows)
+
+
+def _verdicts(report: Comparison) -> str:
+    """Say of each model in words which others it is better than by more than chance."""
+    sentences = []
+    for model in report.models:
+        if model.name == BASE_RATE:
+            continue
+        better = [name for name, over in model.over.items() if over.z >= _MIN_Z]
+        others = [name for name in model.over if name not in better]
+        words = f"{model.name} is better than {', '.join(better) or 'none'}"
+        sentences.append(f"{words}; not shown to be better than {', '.join(others)}." if others else f"{words}.")
+    return f"By {_MIN_Z} standard errors, one-sided 95 %: " + " ".join(sentences)
 
 
 def _advantage(of: Advantage) -> str:

@@ -116,6 +116,11 @@ def test_text_has_every_model_in_every_table(report: Comparison) -> None:
     assert f"{len(ROWS):,} rows of kraken:BTC-USD, bars from 1970-01-01 20:45Z to 1970-01-30 23:30Z" in text
 
 
+def test_words_say_which_models_are_better_than_which(report: Comparison) -> None:
+    assert "seer is better than base-rate, rule, good." in text_of(report)
+    assert "rule is better than none; not shown to be better than base-rate, good, seer." in text_of(report)
+
+
 def test_a_table_is_markdown_that_is_straight_on_a_terminal() -> None:
     assert table(["a", "value"], [["long name", "1"], ["b", "22"]]).splitlines() == [
         "| a         | value |",

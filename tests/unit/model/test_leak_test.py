@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tickwire.model.baselines.base_rate import BaseRate
 from tickwire.model.baselines.lightgbm import LightGBM
 from tickwire.model.baselines.logistic import Logistic
 from tickwire.model.baselines.rule import Rule
+from tickwire.model.candles import read_candles
 from tickwire.model.estimator import Estimator
 from tickwire.model.leak_test import Nothing, random_walks, shuffled, verdicts
 from tickwire.model.out_of_sample import folds_of, out_of_sample
@@ -116,3 +118,15 @@ def test_shuffling_keeps_the_rows_and_their_base_rate() -> None:
 def test_verdicts_are_told_in_a_table() -> None:
     found = [Nothing("random walk", "lstm", Estimate(0.001, 0.0005, 0.0015), passed=False)]
     assert leak_test_text(found).splitlines()[-1] == "| random walk |  lstm |       10.00 [5.00, 15.00] |   LEAK? |"
+
+
+@pytest.mark.slow
+def test_real_bars_hold_a_little_and_their_mirror_nothing(realdata: Path) -> None:
+    paths = [realdata / "candles" / f"binance_{coin}USDT_15m_to_2025-09-30.parquet" for coin in ("BTC", "ETH")]
+    bars = read_candles(paths)
+    rows = labelled_rows(bars)
+    judged, probabilities = out_of_sample(rows, folds_of(rows, folds=2), ESTIMATORS, progress=str)
+    for name in ("logistic", "lightgbm"):
+        assert 0.51 < scores_of(probabilities[name], judged.label).accuracy < 0.54
+    assert all(one.passed for one in found_on(labelled_rows(random_walks(bars, seed=1))).values())
+    assert all(one.passed for one in found_on(shuffled(rows, seed=1)).values())
