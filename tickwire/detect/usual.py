@@ -1,0 +1,53 @@
+"""What a number usually is: the median of its last values, and how far they usually lie from it."""
+
+from array import array
+from collections.abc import Sequence
+from typing import Final
+
+CONSISTENT: Final = 1.4826
+"""1 / Φ⁻¹(3/4): times this, the median absolute deviation of normal values is their standard deviation
+(P. Rousseeuw and C. Croux, Alternatives to the median absolute deviation, J. Am. Stat. Assoc. 88, 1993)."""
+
+
+class Window:
+    """The last values of a number, oldest first, as float32: what is kept is what is saved.
+
+    Half of them may be wild without moving the median or the deviation far, so that a window may take in what is out
+    of the ordinary as well.
+    """
+
+    __slots__ = ("_level", "values")
+
+    def __init__(self, data: bytes = b"") -> None:
+        self.values = array("f")
+        self.values.frombytes(data)
+        self._level: tuple[float, float] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def add(self, value: float, *, limit: int) -> None:
+        """Add a value, and forget the oldest beyond ``limit``."""
+        self.values.append(value)
+        del self.values[:-limit]
+        self._level = None
+
+    def level(self) -> tuple[float, float]:
+        """Give the median and the robust deviation, 1.4826 times the median distance from the median.
+
+        There must be a value.
+        """
+        if self._level is None:
+            median = _median(self.values)
+            self._level = median, CONSISTENT * _median([abs(value - median) for value in self.values])
+        return self._level
+
+    def dump(self) -> bytes:
+        """Give the bytes from which the window can be made again."""
+        return self.values.tobytes()
+
+
+def _median(values: Sequence[float]) -> float:
+    """Give the median; of sixty values a sort takes a tenth of the time that numpy takes."""
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
