@@ -11,7 +11,7 @@ from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.grants import feed_from_queue, grant_put_records, grant_send_messages
 from cdk.constructs.log_metric import alarm_on_stopped_partitions
 from cdk.constructs.service_function import ServiceFunction
-from cdk.constructs.state_store import STAGES
+from cdk.constructs.state_store import SIGNALS, STAGES
 from cdk.constructs.stream_function import StreamFunction
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -103,13 +103,13 @@ class ProcessingStack(Stack):
             failures=self._streams.failures,
             environment={
                 "TICKWIRE_EVENTS_STREAM": self._streams.market_events.stream_name,
-                "TICKWIRE_STATE_URL": self._data.state.url(STAGES),
+                "TICKWIRE_STATE_URL": self._data.state.url(SIGNALS),
             },
             **self._in_vpc,
             **self._shared,
         )
         grant_put_records(signals.function, self._streams.market_events)
-        self._data.state.grant_connect(signals.function, STAGES)
+        self._data.state.grant_connect(signals.function, SIGNALS)
         return signals
 
     def _new_lake_writer(self) -> StreamFunction:
