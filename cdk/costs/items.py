@@ -22,7 +22,7 @@ SPOT = 0.3
 """Of the ordinary price."""
 # The first request of a second, and one in twenty of those beyond: X-Ray's default.
 _TRACED, _TRACED_SHARE = 1, 0.05
-_STREAM_FUNCTIONS = ("validator", "signals", "broadcaster", "store_writer", "lake_writer")
+_STREAM_FUNCTIONS = ("validator", "signals", "market", "broadcaster", "store_writer", "lake_writer")
 _PUT_UNIT = 25_000
 _ON_DEMAND_UNIT = 1_024
 _MESSAGE_UNIT = 32_000
@@ -75,7 +75,7 @@ def _streams(flow: Flow) -> Iterator[Item]:
     streams = (
         (volumes.raw_records * used, volumes.raw_bytes * used, ("validator",)),
         (flow.batches("validator"), volumes.clean_bytes * used, ("signals", "lake_writer")),
-        (flow.batches("signals"), volumes.event_bytes * used, ("broadcaster", "store_writer")),
+        (flow.batches("signals"), volumes.event_bytes * used, ("broadcaster", "market", "store_writer")),
     )
     month = price.SECONDS
     fans = [

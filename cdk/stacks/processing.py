@@ -24,7 +24,7 @@ _DATABASE_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "psycopg[bin
 
 
 class ProcessingStack(Stack):
-    """Stateless: validator, signals, the lake's writer and committer, the database's writers."""
+    """Stateless: validator, signals, market, the lake's writer and committer, the database's writers."""
 
     def __init__(
         self,
@@ -49,6 +49,7 @@ class ProcessingStack(Stack):
 
         self.validator = self._new_validator()
         self.signals = self._new_signals()
+        self.market = self._new_market()
         self.lake_writer = self._new_lake_writer()
         self.lake_committer = self._new_lake_committer()
         self.store_writer = self._new_store_writer()
@@ -58,6 +59,7 @@ class ProcessingStack(Stack):
         for function in (
             self.validator,
             self.signals,
+            self.market,
             self.lake_writer,
             self.lake_committer,
             self.store_writer,
@@ -111,6 +113,24 @@ class ProcessingStack(Stack):
         grant_put_records(signals.function, self._streams.market_events)
         self._data.state.grant_connect(signals.function, SIGNALS)
         return signals
+
+    def _new_market(self) -> StreamFunction:
+        market = StreamFunction(
+            self,
+            "Market",
+            name="market",
+            stream=self._streams.market_events,
+            failures=self._streams.failures,
+            environment={
+                "TICKWIRE_EVENTS_STREAM": self._streams.market_events.stream_name,
+                "TICKWIRE_STATE_URL": self._data.state.url(STAGES),
+            },
+            **self._in_vpc,
+            **self._shared,
+        )
+        grant_put_records(market.function, self._streams.market_events)
+        self._data.state.grant_connect(market.function, STAGES)
+        return market
 
     def _new_lake_writer(self) -> StreamFunction:
         writer = StreamFunction(
