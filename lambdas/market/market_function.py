@@ -70,7 +70,7 @@ class MarketFunction:
             If its records are not accepted in time; whoever comes next puts them.
         """
         response, counts = self._folding.run(event, remaining=remaining)
-        if self._concluded is None or self._stage.newest > self._concluded + MINUTE:
+        if event["Records"] and (self._concluded is None or self._stage.newest > self._concluded + MINUTE):
             self._conclude(counts, remaining)
         return response, counts
 

@@ -98,7 +98,7 @@ class AnomalyDetector:
         return found
 
     def dump(self) -> bytes:
-        """Give the bytes of the state, at most 0.9 kB a symbol; the same state always gives the same bytes."""
+        """Give the bytes of the state, at most 0.5 kB a symbol; the same state always gives the same bytes."""
         symbols = [pack(key, self._symbols[key]) for key in sorted(self._symbols)]
         packed = _Packed(self._clock, self._listened, self._looked, symbols)
         return bytes([_VERSION]) + msgspec.msgpack.encode(packed)
@@ -233,8 +233,8 @@ class AnomalyDetector:
             seconds = (self._listened - state.heard) / SECOND
             if seconds < settings.silence_seconds or len(state.counts) < settings.min_minutes:
                 continue
-            # What is kept as float32 comes back with seven digits.
-            usual = round(exp(state.counts.level()[0]) - 1, 3)
+            # What is kept as float16 comes back with three digits.
+            usual = float(f"{exp(state.counts.level()[0]) - 1:.2g}")
             if usual < settings.silence_rate:
                 continue
             state.silent = True

@@ -1,6 +1,6 @@
 """What a number usually is: the median of its last values, and how far they usually lie from it."""
 
-from array import array
+import struct
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,27 +8,36 @@ CONSISTENT: Final = 1.4826
 """1 / Φ⁻¹(3/4): times this, the median absolute deviation of normal values is their standard deviation
 (P. Rousseeuw and C. Croux, Alternatives to the median absolute deviation, J. Am. Stat. Assoc. 88, 1993)."""
 
+MOST: Final = 65_000.0
+"""As much as a float16 holds."""
+
 
 class Window:
-    """The last values of a number, oldest first, as float32: what is kept is what is saved.
+    """The last values of a number, oldest first, as float16: what is kept is what is saved.
 
-    Half of them may be wild without moving the median or the deviation far, so that a window may take in what is out
-    of the ordinary as well.
+    Three digits are enough to say what is usual, and a state is saved many times a second. Half of the values may be
+    wild without moving the median or the deviation far, so that a window may take in what is out of the ordinary too.
+
+    Raises
+    ------
+    ValueError
+        If the bytes are not of whole values.
     """
 
     __slots__ = ("_level", "values")
 
     def __init__(self, data: bytes = b"") -> None:
-        self.values = array("f")
-        self.values.frombytes(data)
+        if len(data) % 2:
+            raise ValueError(f"{len(data)} bytes of values of two")
+        self.values = list(struct.unpack(f"<{len(data) // 2}e", data))
         self._level: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
     def add(self, value: float, *, limit: int) -> None:
-        """Add a value, and forget the oldest beyond ``limit``."""
-        self.values.append(value)
+        """Add a value, at most :data:`MOST` either way, and forget the oldest beyond ``limit``."""
+        self.values += struct.unpack("<e", struct.pack("<e", min(MOST, max(-MOST, value))))
         del self.values[:-limit]
         self._level = None
 
@@ -44,7 +53,7 @@ class Window:
 
     def dump(self) -> bytes:
         """Give the bytes from which the window can be made again."""
-        return self.values.tobytes()
+        return struct.pack(f"<{len(self.values)}e", *self.values)
 
 
 def _median(values: Sequence[float]) -> float:

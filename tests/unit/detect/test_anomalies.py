@@ -75,12 +75,12 @@ def _trade(flags: int = 0) -> TradeBatch:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_window_knows_the_median_and_the_deviation_that_scipy_knows(seed: int):
-    values = np.random.default_rng(seed).standard_t(2, 90).astype(np.float32)
+    values = np.random.default_rng(seed).standard_t(2, 90).astype(np.float16)
     window = Window()
-    for value in values:
+    for value in values.tolist():
         window.add(value, limit=60)
     median, deviation = Window(window.dump()).level()
-    assert median == np.median(values[-60:])
+    assert median == np.median(values[-60:].astype(float))
     # scipy knows the factor to more digits than the customary four.
     assert deviation == pytest.approx(median_abs_deviation(values[-60:].astype(float), scale="normal"), rel=1e-4)
 
@@ -131,10 +131,10 @@ def test_bars_that_came_late_and_bars_of_other_lengths_change_nothing():
 
 def test_a_burst_of_trades_is_told_while_the_minute_still_runs():
     detector = _warm(trades=100)
-    assert _feed(detector, _bar(62, 100.0, 499)) == []
+    assert _feed(detector, _bar(62, 100.0, 490)) == []
     (found,) = _feed(detector, _bar(62, 100.0, 501))
     assert (found.kind, found.value, found.unit) == (AnomalyKind.RATE, 501.0, "trades/min")
-    assert found.usual == pytest.approx(500.0, rel=1e-4)  # five times the median, as its deviation is 0
+    assert found.usual == pytest.approx(500.0, rel=5e-3)  # five times the median, as its deviation is 0
     assert found.reason == "501 trades within a minute, where 100 are usual"
     assert _feed(detector, _bar(62, 100.0, 900), _bar(63, 100.0, 900)) == []
 
@@ -144,7 +144,7 @@ def test_minutes_without_a_trade_count_as_such():
     # 61 minutes without a trade: the usual is now none, and the floor of 30 trades counts.
     assert _feed(detector, _bar(101, 100.0, 29)) == []
     (found,) = _feed(detector, _bar(102, 100.0, 31))
-    assert found.usual == pytest.approx(30.0, rel=1e-4)
+    assert found.usual == pytest.approx(30.0, rel=5e-3)
 
 
 def test_a_wide_spread_is_told_at_the_second_look():
@@ -224,7 +224,7 @@ def test_what_is_not_a_state_is_refused():
     with pytest.raises(UnreadableState, match="version none"):
         AnomalyDetector.load(b"")
     whole = _warm().dump()
-    assert len(whole) < 900
+    assert len(whole) < 500
     for end in range(1, len(whole), 7):
         with pytest.raises(UnreadableState):
             AnomalyDetector.load(whole[:end])
@@ -241,7 +241,7 @@ def test_a_month_of_real_minutes_has_some_moves_a_day_and_each_is_one(realdata: 
         past = returns[k - 1 - 60 : k - 1]
         deviation = median_abs_deviation(past, scale="normal")
         z = abs(returns[k - 1] - np.median(past)) / deviation
-        assert z > 12 * 0.999, (k, found)
+        assert z > 12 * 0.99, (k, found)
         assert abs(returns[k - 1]) > 0.0018, (k, found)
     days = len(candles) / 1440
     assert 0.3 < len(told) / days < 2.0
