@@ -38,7 +38,8 @@ _MINUTE = 60_000_000_000
 WINDOW = 15
 """Minutes."""
 WEIGHTS = {"momentum": 0.30, "breadth": 0.20, "imbalance": 0.20, "volatility": 0.15, "volume": 0.15}
-_SCALES = {"momentum": 1.0, "imbalance": 0.25, "volatility": 0.6, "volume": 0.7}
+SCALES = {"momentum": 1.0, "imbalance": 0.25, "volatility": 0.6, "volume": 0.7}
+"""The value whose score is Φ(1), 84 of 100."""
 _KEPT = exp(-log(2) / 1440)
 """What is left of a weight after a minute."""
 _MIN_RETURNS = 10
@@ -211,7 +212,7 @@ def _sentiment(time: int, assets: Mapping[str, Sequence[_Values]]) -> Sentiment:
     weights = sum(WEIGHTS[name] for name in shown)
     parts = tuple(
         SentimentPart(
-            name, 100 * (value if name == "breadth" else _normal(value / _SCALES[name])), WEIGHTS[name] / weights, value
+            name, 100 * (value if name == "breadth" else _normal(value / SCALES[name])), WEIGHTS[name] / weights, value
         )
         for name, value in shown.items()
     )
