@@ -18,6 +18,8 @@ INGESTOR_SECONDS = 1e-6
 ROWS_A_CAPACITY_UNIT = 15_000
 ROW_IO = 0.25
 ROW_BYTES = 300
+FACTS_BYTES = 700
+"""Of a symbol, what the market's function keeps: eleven minutes of some 60 bytes."""
 SPOT = 0.3
 """Of the ordinary price."""
 # The first request of a second, and one in twenty of those beyond: X-Ray's default.
@@ -176,7 +178,12 @@ def _state(flow: Flow) -> Iterator[Item]:
 def state_bytes(flow: Flow) -> float:
     """Give the bytes of state written a second."""
     volumes = flow.volumes
-    return flow.batches("validator") * volumes.validator_state + flow.batches("signals") * volumes.signals_state
+    facts = 0.0 if flow.share is None else FACTS_BYTES * flow.share.symbols
+    return (
+        flow.batches("validator") * volumes.validator_state
+        + flow.batches("signals") * volumes.signals_state
+        + flow.batches("market") * facts
+    )
 
 
 def _lake(flow: Flow) -> Iterator[Item]:
