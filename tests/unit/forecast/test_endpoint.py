@@ -1,17 +1,15 @@
 """The endpoint's client against botocore's own parsing of HTTP answers, and against a server of sockets."""
 
-import json
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import botocore.session
+import botocore.exceptions
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.unit.forecast.service import Service, client, good, model_error
 from tickwire.forecast.breaker import BreakerState
 from tickwire.forecast.endpoint import CLIENT_CONFIG, EndpointForecaster, arrow_rows
 from tickwire.forecast.forecaster import Absent, Float32, NoForecast, Origin
@@ -25,58 +23,6 @@ def _rows(number: int = 2) -> Float32:
     rows = np.arange(number * SCHEMA.width, dtype=np.float32).reshape(number, SCHEMA.width)
     rows[:, 7] = np.nan
     return rows
-
-
-def _good(*probabilities: float, schema: str = SCHEMA.digest) -> bytes:
-    predictions = [{"probability": one} for one in probabilities]
-    model = {"name": "lstm", "version": "2024-08-01"}
-    return json.dumps({"model": model, "schema": schema, "predictions": predictions}).encode()
-
-
-def _model_error(original: int, message: str = "no") -> tuple[int, dict[str, str], bytes]:
-    # As SageMaker answers: API reference, InvokeEndpoint, ModelError.
-    body = {"OriginalStatusCode": original, "OriginalMessage": message, "Message": "the container answered so"}
-    return 424, {"x-amzn-ErrorType": "ModelError"}, json.dumps(body).encode()
-
-
-class Service:
-    """Answers one request after the other as it is told, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[int, dict[str, str], bytes] | None] = []
-        self.asked: list[tuple[str, dict[str, str], bytes]] = []
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                service.asked.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-                answer = service.answers.pop(0)
-                if answer is None:
-                    # Nothing comes within the time that is given, until the client is gone.
-                    self.rfile.read(1)
-                    return
-                status, headers, content = answer
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.socket.close()
 
 
 @pytest.fixture
@@ -99,21 +45,10 @@ class Clock:
         return END + round(self.seconds * 1e9)
 
 
-def _client(url: str) -> Any:
-    return botocore.session.get_session().create_client(
-        "sagemaker-runtime",
-        region_name="eu-central-1",
-        endpoint_url=url,
-        aws_access_key_id="x",
-        aws_secret_access_key="y",
-        config=CLIENT_CONFIG,
-    )
-
-
 def _forecaster(url: str, clock: Clock | None = None) -> EndpointForecaster:
     clock = clock or Clock()
     return EndpointForecaster(
-        _client(url), endpoint="tickwire-test", schema=SCHEMA, clock=clock.ns, monotonic=clock.monotonic
+        client(url), endpoint="tickwire-test", schema=SCHEMA, clock=clock.ns, monotonic=clock.monotonic
     )
 
 
@@ -124,7 +59,7 @@ def _absent(forecaster: EndpointForecaster) -> Absent:
 
 
 def test_rows_go_out_as_arrow_and_probabilities_come_back_with_what_gave_them(service: Service) -> None:
-    service.answers.append((200, {VARIANT: "challenger"}, _good(0.25, 0.75)))
+    service.answers.append((200, {VARIANT: "challenger"}, good(0.25, 0.75)))
     forecast = _forecaster(service.url).forecast(_rows(), end=END)
     assert forecast.probability.tolist() == [0.25, 0.75]
     assert forecast.origin == Origin("lstm", "2024-08-01", "challenger")
@@ -148,7 +83,7 @@ def test_arrow_keeps_what_is_masked_as_nan_and_not_as_null() -> None:
 
 @pytest.mark.parametrize("status", [400, 409, 413])
 def test_a_container_that_does_not_take_the_rows_refuses_and_is_asked_once(service: Service, status: int) -> None:
-    service.answers.append(_model_error(status))
+    service.answers.append(model_error(status))
     forecaster = _forecaster(service.url)
     assert _absent(forecaster) is Absent.REFUSED
     assert len(service.asked) == 1
@@ -156,20 +91,20 @@ def test_a_container_that_does_not_take_the_rows_refuses_and_is_asked_once(servi
 
 
 def test_an_answer_for_other_rows_is_refused(service: Service) -> None:
-    service.answers.append((200, {}, _good(0.5, 0.5, schema="0123456789abcdef")))
+    service.answers.append((200, {}, good(0.5, 0.5, schema="0123456789abcdef")))
     assert _absent(_forecaster(service.url)) is Absent.REFUSED
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        _model_error(500),
+        model_error(500),
         (503, {"x-amzn-ErrorType": "ServiceUnavailable"}, b'{"Message": "later"}'),
         (429, {"x-amzn-ErrorType": "ThrottlingException"}, b'{"Message": "slower"}'),
     ],
 )
 def test_what_may_pass_is_asked_once_more(service: Service, answer: Any) -> None:
-    service.answers += [answer, (200, {VARIANT: "champion"}, _good(0.5, 0.5))]
+    service.answers += [answer, (200, {VARIANT: "champion"}, good(0.5, 0.5))]
     assert _forecaster(service.url).forecast(_rows(), end=END).probability.tolist() == [0.5, 0.5]
     service.answers += [answer, answer]
     assert _absent(_forecaster(service.url)) is Absent.UNAVAILABLE
@@ -184,7 +119,7 @@ def test_an_endpoint_that_is_not_there_or_not_ours_is_asked_once(service: Servic
 
 
 @pytest.mark.parametrize(
-    "content", [b"<html>", b"{}", _good(0.5), _good(0.5, 1.5), _good(0.5, -0.1), _good(0.5, 0.5, 0.5), b""]
+    "content", [b"<html>", b"{}", good(0.5), good(0.5, 1.5), good(0.5, -0.1), good(0.5, 0.5, 0.5), b""]
 )
 def test_an_answer_that_is_none_counts_as_no_answer(service: Service, content: bytes) -> None:
     service.answers.append((200, {}, content))
@@ -213,7 +148,7 @@ def test_a_container_that_never_answers_is_left_after_half_a_second(service: Ser
     assert CLIENT_CONFIG.connect_timeout == 0.2
     assert CLIENT_CONFIG.read_timeout == 0.5
     with pytest.raises(NoForecast, match="Read timeout"):
-        EndpointForecaster(_client(service.url), endpoint="e", schema=SCHEMA, clock=lambda: END).forecast(
+        EndpointForecaster(client(service.url), endpoint="e", schema=SCHEMA, clock=lambda: END).forecast(
             _rows(), end=END
         )
     assert len(service.asked) == 1
@@ -226,12 +161,12 @@ def test_nothing_listening_is_unavailable_and_after_three_times_nobody_is_asked(
         forecaster = _forecaster(f"http://127.0.0.1:{taken.getsockname()[1]}", clock)
         assert [_absent(forecaster) for _ in range(3)] == [Absent.UNAVAILABLE] * 3
     assert forecaster.is_open
-    forecaster._client = _client(service.url)
+    forecaster._client = client(service.url)
     assert _absent(forecaster) is Absent.UNAVAILABLE
     assert service.asked == []
     # Half open: one trial, which is answered.
     clock.seconds += 10
-    service.answers.append((200, {}, _good(0.5, 0.5)))
+    service.answers.append((200, {}, good(0.5, 0.5)))
     assert forecaster.forecast(_rows(), end=END).probability.tolist() == [0.5, 0.5]
     assert not forecaster.is_open
 
@@ -242,16 +177,16 @@ def test_a_minute_of_two_minutes_ago_is_late_and_not_asked_about(service: Servic
     clock.seconds = 120.1
     assert _absent(forecaster) is Absent.LATE
     clock.seconds = 120.0
-    service.answers.append((200, {}, _good(0.5, 0.5)))
+    service.answers.append((200, {}, good(0.5, 0.5)))
     forecaster.forecast(_rows(), end=END)
     assert len(service.asked) == 1
 
 
 def test_how_long_answers_took_is_told_once(service: Service) -> None:
     ticks = iter([0.0, 0.004, 1.0, 1.25])
-    service.answers += [(200, {}, _good(0.5, 0.5)), (200, {}, _good(0.5, 0.5))]
+    service.answers += [(200, {}, good(0.5, 0.5)), (200, {}, good(0.5, 0.5))]
     forecaster = EndpointForecaster(
-        _client(service.url), endpoint="e", schema=SCHEMA, clock=lambda: END, monotonic=lambda: next(ticks)
+        client(service.url), endpoint="e", schema=SCHEMA, clock=lambda: END, monotonic=lambda: next(ticks)
     )
     forecaster.forecast(_rows(), end=END)
     forecaster.forecast(_rows(), end=END)
