@@ -202,6 +202,7 @@ class LocalPlatform:
                 **self._task_environment(),
                 "TICKWIRE_HISTORIES": json.dumps(self._histories()),
                 "TICKWIRE_STATE_URL": self.valkey.url,
+                "TICKWIRE_MINUTES_URL": self.valkey.url,
                 "TICKWIRE_DATABASE_URL": self.postgres.url,
                 "TICKWIRE_DATABASE_IAM": "false",
                 "TICKWIRE_LAKE_BUCKET": self.output("LakeBucket"),

@@ -12,7 +12,7 @@ from cdk.constructs.grants import feed_from_queue, grant_invoke_endpoint, grant_
 from cdk.constructs.log_metric import alarm_on_stopped_partitions
 from cdk.constructs.model_endpoint import endpoint_name
 from cdk.constructs.service_function import ServiceFunction
-from cdk.constructs.state_store import STAGES
+from cdk.constructs.state_store import SIGNALS, STAGES
 from cdk.constructs.stream_function import StreamFunction
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -104,7 +104,7 @@ class ProcessingStack(Stack):
             failures=self._streams.failures,
             environment={
                 "TICKWIRE_EVENTS_STREAM": self._streams.market_events.stream_name,
-                "TICKWIRE_STATE_URL": self._data.state.url(STAGES),
+                "TICKWIRE_STATE_URL": self._data.state.url(SIGNALS),
                 # By name: the model's stack may come later, or not yet, and predictions are absent until it is there.
                 "TICKWIRE_MODEL_ENDPOINT": endpoint,
             },
@@ -113,7 +113,7 @@ class ProcessingStack(Stack):
         )
         grant_put_records(signals.function, self._streams.market_events)
         grant_invoke_endpoint(signals.function, endpoint)
-        self._data.state.grant_connect(signals.function, STAGES)
+        self._data.state.grant_connect(signals.function, SIGNALS)
         return signals
 
     def _new_lake_writer(self) -> StreamFunction:
