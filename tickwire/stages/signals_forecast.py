@@ -1,6 +1,7 @@
 """What is concluded when a minute closes: indicators, predictions, outcomes of earlier ones, trading signals."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from math import isnan
 
@@ -23,6 +24,7 @@ from tickwire.stages.signals_minutes import (
     MINUTE_SECONDS,
     MinuteHistory,
     Rings,
+    SymbolMinutes,
     final_minutes,
     joined,
     open_minutes,
@@ -82,6 +84,7 @@ class MinuteCloser:
         self._history = history
         self._forecaster = forecaster
         self._costs = costs
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="forecast")
 
     def prepare(self) -> None:
         """Load kernels, and what the forecaster needs."""
@@ -105,29 +108,45 @@ class MinuteCloser:
             state.closed = end
         # The slot of an older one is another day's, and what is not over is not known yet.
         kept = joined(parts).between(state.closed - DAY_NS, state.closed)
-        self._history.put(kept.by_key(state.bars.symbols))
         if state.rings is not None:
-            state.rings.put(kept)
-        return self._conclude(state, end) if closes and len(state.bars) else Conclusions()
-
-    def _conclude(self, state: SignalsState, end: int) -> Conclusions:
+            kept = state.rings.put(kept)
+        if not closes or not len(state.bars):
+            self._store(kept, state)
+            return Conclusions()
         if state.rings is None:
             state.rings = Rings()
-        state.rings.read(state.bars.symbols, self._history)
-        rings, keys = state.rings.rings, state.bars.symbols
-        indicators = tuple(_indicators(rings, end, keys))
+        if missing := state.rings.missing(len(state.bars)):
+            self._store(kept, state)
+            kept = kept.between(0, 0)
+            state.rings.read(missing, state.bars.symbols, self._history)
+        return self._conclude(state, state.rings, kept, end)
+
+    def _store(self, minutes: SymbolMinutes, state: SignalsState) -> None:
+        self._history.put(minutes.by_key(state.bars.symbols))
+
+    def _conclude(self, state: SignalsState, rings: Rings, kept: SymbolMinutes, end: int) -> Conclusions:
+        keys = state.bars.symbols
         if self._forecaster is None:
-            return Conclusions(indicators)
-        live = live_rows(rings, end)
-        state.rings.lacking = live.lacking
+            self._store(kept, state)
+            return Conclusions(tuple(_indicators(rings.minutes, end, keys)))
+        live = live_rows(rings.minutes, end)
         due, waiting = state.pending.due(end, horizon=_HORIZON_NS)
-        asked = _ask(self._forecaster, live, end)
+        asking = self._pool.submit(_ask, self._forecaster, live, end)
+        try:
+            # While the endpoint thinks.
+            self._store(kept, state)
+            indicators = tuple(_indicators(rings.minutes, end, keys))
+            outcomes = tuple(_outcomes(rings.minutes, due, keys))
+        finally:
+            wait((asking,))
+        asked = asking.result()
+        rings.lacking = live.lacking
         state.pending = waiting.also(_predicted(asked, live, end), asked.origins)
         # Nothing is said of a symbol that had no trade within the day.
         told = np.flatnonzero(np.isfinite(live.close))
         predictions = [_prediction(keys[one], one, live, asked, end) for one in told.tolist()]
         signals = trading_signals(predictions, live.sigma[told], self._costs)
-        return Conclusions(indicators, tuple(predictions), tuple(_outcomes(rings, due, keys)), tuple(signals))
+        return Conclusions(indicators, tuple(predictions), outcomes, tuple(signals))
 
 
 def _indicators(rings: Minutes, end: int, keys: Sequence[Key]) -> Iterator[IndicatorValues]:

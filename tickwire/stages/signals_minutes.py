@@ -32,7 +32,7 @@ from tickwire.bar_rows import (
 from tickwire.bar_table import BarTable, Key
 from tickwire.columns import Int64
 from tickwire.features import Float64
-from tickwire.features.minutes import MINUTE, MINUTE_NS, Minutes, minute_rows, new_rings, put_minutes
+from tickwire.features.minutes import MINUTE, MINUTE_NS, Minutes, minute_rows, new_rings, slots_of
 from tickwire.features.minutes import SLOTS as RING_SLOTS
 from tickwire.records import Bar
 
@@ -89,20 +89,28 @@ class Rings:
         self.lacking: npt.NDArray[np.bool_] = np.empty(0, np.bool_)
 
     @property
-    def rings(self) -> Minutes:
+    def minutes(self) -> Minutes:
         """(known, SLOTS)."""
         return self._rings[: self.known]
 
-    def put(self, minutes: SymbolMinutes) -> None:
-        """Write the rows of symbols that are known; the others' come from the store."""
-        known = minutes.symbol < self.known
-        put_minutes(self._rings, minutes.symbol[known], minutes.rows[known])
+    def put(self, minutes: SymbolMinutes) -> SymbolMinutes:
+        """Write rows; gives those that were not there already, which the store does not have either.
 
-    def read(self, keys: list[Key], history: MinuteHistory) -> None:
-        """Read the rings of those of ``keys`` that are not known, or lacking."""
-        missing = [*np.flatnonzero(self.lacking).tolist(), *range(self.known, len(keys))]
-        if not missing:
-            return
+        Those of symbols that are not known come from the store, and are among them.
+        """
+        known = minutes.symbol < self.known
+        slots = slots_of(minutes.rows["start"])
+        new = np.ones(len(minutes), np.bool_)
+        new[known] = self._rings[minutes.symbol[known], slots[known]] != minutes.rows[known]
+        self._rings[minutes.symbol[known], slots[known]] = minutes.rows[known]
+        return SymbolMinutes(minutes.symbol[new], minutes.rows[new])
+
+    def missing(self, symbols: int) -> list[int]:
+        """Give those of so many symbols that are to be read: not known, or lacking."""
+        return [*np.flatnonzero(self.lacking).tolist(), *range(self.known, symbols)]
+
+    def read(self, missing: list[int], keys: list[Key], history: MinuteHistory) -> None:
+        """Read the rings of the symbols that are ``missing``; ``keys`` are the table's."""
         if len(keys) > len(self._rings):
             # Twice as many, so that symbols that come one by one are not copied each time.
             more = max(2 * len(self._rings), len(keys)) - len(self._rings)

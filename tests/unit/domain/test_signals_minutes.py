@@ -311,7 +311,7 @@ def test_a_bar_that_was_computed_again_from_the_lake_takes_its_minute() -> None:
     assert (row["start"], row["high"], row["low"], row["close"]) == (bar.start, 110.0, 90.0, 105.0)
     assert (row["volume"], row["buy_volume"], row["notional"], row["trades"]) == (2.0, 1.0, 210.0, 4.0)
     assert run.state.rings is not None
-    assert run.state.rings.rings[0][SLOTS - 2] == row
+    assert run.state.rings.minutes[0][SLOTS - 2] == row
 
 
 def test_a_minute_of_more_than_a_day_ago_does_not_take_todays_slot() -> None:
