@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import CfnOutput, Duration, Stack, triggers
+from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
+from cdk.constructs.alarm import new_alarm
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.grants import feed_from_queue, grant_invoke_endpoint, grant_put_records, grant_send_messages
 from cdk.constructs.log_metric import alarm_on_stopped_partitions
@@ -114,6 +116,21 @@ class ProcessingStack(Stack):
         grant_put_records(signals.function, self._streams.market_events)
         grant_invoke_endpoint(signals.function, endpoint)
         self._data.state.grant_connect(signals.function, SIGNALS)
+        new_alarm(
+            signals,
+            "BreakerOpen",
+            cloudwatch.Metric(
+                namespace="Tickwire",
+                metric_name="BreakerOpen",
+                dimensions_map={"service": signals.name},
+                period=Duration.minutes(1),
+                statistic="Sum",
+            ),
+            runbook="predictions-absent",
+            says="The model's endpoint does not answer, and predictions are absent",
+            threshold=0,
+            periods=5,
+        )
         return signals
 
     def _new_lake_writer(self) -> StreamFunction:

@@ -7,6 +7,7 @@ What is asked and answered is the contract of :mod:`tickwire.model.requests`: ro
 four times as large and slow to read; the answer as JSON.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ MAX_AGE_SECONDS = 120
 _CONNECT_SECONDS, _READ_SECONDS, _BUDGET_SECONDS = 0.2, 0.5, 0.8
 _MAX_ANSWER_BYTES = 1024 * 1024
 _FAILURES, _OPEN_SECONDS = 3, 10.0
+_LOGGER = logging.getLogger("tickwire.forecast")
 
 CLIENT_CONFIG = Config(
     connect_timeout=_CONNECT_SECONDS,
@@ -114,10 +116,12 @@ class EndpointForecaster:
             answer = self._ask_within_budget(body, len(rows), began)
         except _Failed as failure:
             self.breaker.failed()
+            _LOGGER.warning("no forecast from %s: %s", self._endpoint, failure)
             raise NoForecast(Absent.UNAVAILABLE, f"endpoint {self._endpoint}: {failure}") from failure
-        except NoForecast:
+        except NoForecast as refusal:
             # It is there, and says no.
             self.breaker.succeeded()
+            _LOGGER.warning("no forecast from %s: %s", self._endpoint, refusal)
             raise
         self.breaker.succeeded()
         self._latencies.append(self._monotonic() - began)

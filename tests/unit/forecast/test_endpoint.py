@@ -82,10 +82,14 @@ def test_arrow_keeps_what_is_masked_as_nan_and_not_as_null() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 409, 413])
-def test_a_container_that_does_not_take_the_rows_refuses_and_is_asked_once(service: Service, status: int) -> None:
-    service.answers.append(model_error(status))
+def test_a_container_that_does_not_take_the_rows_refuses_and_is_asked_once(
+    service: Service, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.answers.append(model_error(status, "rows of another schema"))
     forecaster = _forecaster(service.url)
     assert _absent(forecaster) is Absent.REFUSED
+    # docs/runbooks/predictions-absent.md looks for it.
+    assert caplog.messages == [f"no forecast from tickwire-test: {status}: rows of another schema"]
     assert len(service.asked) == 1
     assert forecaster.breaker.state is BreakerState.CLOSED
 
