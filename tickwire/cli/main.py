@@ -15,6 +15,7 @@ COMMANDS = {
     "bars": "compute bars (OHLC, volume, VWAP) from trades",
     "query": "run SQL over the lake",
     "audit": "prove that every trade is stored, or name what is not",
+    "train": "train a model on candles, and say what it is worth",
     "cat": "show what a stream record holds",
     "dead-letters": "list, show and redrive what could not go on",
 }

@@ -45,6 +45,8 @@ def bind_of_environment() -> Bind:
 
 def serve(bind: Bind, folder: Path = MODEL_FOLDER) -> int:
     """Serve the model in a folder until SIGTERM, then answer what was asked before; gives the exit status."""
+    # Arrow before it is first needed: so that no request waits for it, and root's rights are still there.
+    import pyarrow  # noqa: F401
     import uvicorn
 
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
