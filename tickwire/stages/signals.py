@@ -79,6 +79,7 @@ class SignalsStage(Stage[SignalsState]):
     def prepare(self) -> None:
         """Load the kernels."""
         from tickwire import bar_table_kernel, bars_kernel  # noqa: F401
+        from tickwire.detect import whales_kernel  # noqa: F401
 
         if self._closer is not None:
             self._closer.prepare()
@@ -116,6 +117,7 @@ class SignalsStage(Stage[SignalsState]):
         concluded = Conclusions() if self._closer is None else self._closer.take(state, record, changes.rows)
         room = MAX_BARS - len(record.bars) - _BARS_A_PREDICTION * len(concluded.predictions)
         bars = _bars(state, changes, limit=room)
+        whales, anomalies = state.detectors.take(record, bars)
         output = Record(
             header=msgspec.structs.replace(
                 record.header, kind=RecordKind.EVENTS, counter=state.counter + 1, source=str(source)
@@ -132,6 +134,8 @@ class SignalsStage(Stage[SignalsState]):
             continuity=self._continuity(state, record),
             stale_bars=state.stale.take(),
             indicators=concluded.indicators,
+            whales=whales,
+            anomalies=anomalies,
             predictions=concluded.predictions,
             outcomes=concluded.outcomes,
             signals=concluded.signals,
@@ -139,7 +143,7 @@ class SignalsStage(Stage[SignalsState]):
         parts = (
             *(output.trades, output.quotes, output.notices, output.quarantined, output.gaps, output.progress),
             *(output.bars, output.findings, output.continuity, output.stale_bars),
-            *(output.indicators, output.predictions, output.outcomes, output.signals),
+            *(output.indicators, output.whales, output.anomalies, output.predictions, output.outcomes, output.signals),
         )
         if not any(len(part) for part in parts):
             return StageOutput(None)

@@ -6,6 +6,7 @@ from itertools import accumulate
 import msgspec
 
 from tickwire.bar_table import BarTable
+from tickwire.detect.detectors import Detectors, PackedDetectors
 from tickwire.errors import UnreadableState
 from tickwire.stages.bar_table_state import PackedBars, pack_bars, unpack_bars
 from tickwire.stages.continuity import SymbolContinuity
@@ -15,7 +16,7 @@ from tickwire.stages.signals_pending import PackedPending, Pending
 from tickwire.stages.stale_bars import StaleBars
 from tickwire.symbols import Instrument
 
-_VERSION = 4
+_VERSION = 5
 _SECOND = 1_000_000_000
 
 QuoteRow = tuple[int, ...]
@@ -47,6 +48,7 @@ class SignalsState:
     continuity : by (venue, symbol)
     closed : end of the newest minute that closed, ns UTC
     pending : predictions whose horizon has not come
+    detectors : of whales and anomalies
     rings : the minutes of the last day, where they are in memory; not saved
     waiting : instruments of which a quote waits
     changed : keys of ``continuity`` of which something is to be told
@@ -60,6 +62,7 @@ class SignalsState:
     continuity: dict[tuple[str, str], SymbolContinuity] = field(default_factory=dict)
     closed: int = 0
     pending: Pending = field(default_factory=Pending.none)
+    detectors: Detectors = field(default_factory=Detectors)
     rings: Rings | None = None
     waiting: set[Instrument] = field(init=False)
     changed: set[tuple[str, str]] = field(init=False)
@@ -95,6 +98,7 @@ class _Partition(msgspec.Struct, array_like=True):
     continuity: list[PackedContinuity]
     closed: int
     pending: PackedPending
+    detectors: PackedDetectors
 
 
 _decode = msgspec.msgpack.Decoder(_Partition).decode
@@ -108,7 +112,10 @@ def dump_state(state: SignalsState) -> bytes:
     continuity = [pack_continuity(*key, state.continuity[key]) for key in sorted(state.continuity)]
     bars, pending = pack_bars(state.bars), state.pending.pack()
     return bytes([_VERSION]) + _encode(
-        _Partition(state.counter, state.source, bars, quotes, stale, continuity, state.closed, pending)
+        _Partition(
+            *(state.counter, state.source, bars, quotes, stale, continuity, state.closed, pending),
+            detectors=state.detectors.pack(),
+        )
     )
 
 
@@ -128,13 +135,17 @@ def load_state(data: bytes) -> SignalsState:
         stale = {(item.venue, item.symbol, item.interval): _load_stale(item) for item in partition.stale}
         continuity = {(item.venue, item.symbol): unpack_continuity(item) for item in partition.continuity}
         pending = Pending.unpack(partition.pending, symbols=len(bars))
+        detectors = Detectors.unpack(partition.detectors)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise UnreadableState(f"damaged signals state: {error}") from error
     quotes = {
         Instrument(*item.instrument): QuotePace(item.second, item.sent, item.waiting) for item in partition.quotes
     }
     return SignalsState(
-        partition.counter, partition.source, bars, quotes, StaleBars(stale), continuity, partition.closed, pending
+        *(partition.counter, partition.source, bars, quotes, StaleBars(stale), continuity),
+        closed=partition.closed,
+        pending=pending,
+        detectors=detectors,
     )
 
 
