@@ -24,13 +24,14 @@ class Window:
         If the bytes are not of whole values.
     """
 
-    __slots__ = ("_level", "values")
+    __slots__ = ("_data", "_level", "values")
 
     def __init__(self, data: bytes = b"") -> None:
         if len(data) % 2:
             raise ValueError(f"{len(data)} bytes of values of two")
         self.values = list(struct.unpack(f"<{len(data) // 2}e", data))
         self._level: tuple[float, float] | None = None
+        self._data: bytes | None = data
 
     def __len__(self) -> int:
         return len(self.values)
@@ -39,7 +40,7 @@ class Window:
         """Add a value, at most :data:`MOST` either way, and forget the oldest beyond ``limit``."""
         self.values += struct.unpack("<e", struct.pack("<e", min(MOST, max(-MOST, value))))
         del self.values[:-limit]
-        self._level = None
+        self._level = self._data = None
 
     def level(self) -> tuple[float, float]:
         """Give the median and the robust deviation, 1.4826 times the median distance from the median.
@@ -53,7 +54,9 @@ class Window:
 
     def dump(self) -> bytes:
         """Give the bytes from which the window can be made again."""
-        return struct.pack(f"<{len(self.values)}e", *self.values)
+        if self._data is None:
+            self._data = struct.pack(f"<{len(self.values)}e", *self.values)
+        return self._data
 
 
 def _median(values: Sequence[float]) -> float:
