@@ -84,7 +84,9 @@ def test_the_functions_of_the_screens_stay_outside_the_network(prod: Any) -> Non
         assert "VpcConfig" not in prod.function(name).properties
 
 
-@pytest.mark.parametrize("name", ["validator", "signals", "market", "store_writer", "dead_letters", "migrations", "rest_api"])
+@pytest.mark.parametrize(
+    "name", ["validator", "signals", "market", "store_writer", "dead_letters", "migrations", "rest_api"]
+)
 def test_the_functions_of_the_stores_stand_inside_the_network(prod: Any, name: str) -> None:
     assert prod.function(name).properties["VpcConfig"]["SubnetIds"]
 
