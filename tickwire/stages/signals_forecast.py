@@ -18,6 +18,7 @@ from tickwire.forecast.forecaster import Absent, Forecaster, NoForecast, Origin
 from tickwire.forecast.rows import LiveRows, live_rows
 from tickwire.forecast.trading_signals import Costs, trading_signals
 from tickwire.model.features import SCHEMA
+from tickwire.model.requests import MAX_ROWS
 from tickwire.records import Record
 from tickwire.stages.signals_minutes import (
     DAY_NS,
@@ -33,8 +34,6 @@ from tickwire.stages.signals_minutes import (
 from tickwire.stages.signals_pending import PREDICTED, Pending, Predicted
 from tickwire.stages.signals_state import SignalsState
 
-MAX_ROWS = 1_000
-"""Rows of one call of the forecaster."""
 _HORIZON_NS = SCHEMA.interval * 1_000_000_000
 _HORIZON_MINUTES = SCHEMA.interval // MINUTE_SECONDS
 _INDICATOR_MINUTES = 480
@@ -131,7 +130,7 @@ class MinuteCloser:
             return Conclusions(tuple(_indicators(rings.minutes, end, keys)))
         live = live_rows(rings.minutes, end)
         due, waiting = state.pending.due(end, horizon=_HORIZON_NS)
-        asking = self._pool.submit(_ask, self._forecaster, live, end)
+        asking = self._pool.submit(_ask, self._forecaster, live, keys, end)
         try:
             # While the endpoint thinks.
             self._store(kept, state)
@@ -164,7 +163,7 @@ def _indicators(rings: Minutes, end: int, keys: Sequence[Key]) -> Iterator[Indic
         yield IndicatorValues(*keys[one], MINUTE_SECONDS, end - MINUTE_NS, _numbers(row))
 
 
-def _ask(forecaster: Forecaster, live: LiveRows, end: int) -> _Asked:
+def _ask(forecaster: Forecaster, live: LiveRows, keys: Sequence[Key], end: int) -> _Asked:
     """Ask about all usable rows at once."""
     symbols = len(live.close)
     usable = np.flatnonzero(live.usable)
@@ -173,7 +172,7 @@ def _ask(forecaster: Forecaster, live: LiveRows, end: int) -> _Asked:
     for at in range(0, len(usable), MAX_ROWS):
         some = usable[at : at + MAX_ROWS]
         try:
-            forecast = forecaster.forecast(live.rows[some], end=end)
+            forecast = forecaster.forecast(live.rows[some], symbols=[keys[one] for one in some.tolist()], end=end)
         except NoForecast as none:
             asked.absent.update((one, none.absent) for one in some.tolist())
             continue
