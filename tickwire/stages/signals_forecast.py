@@ -150,15 +150,15 @@ class MinuteCloser:
 
 def _indicators(rings: Minutes, end: int, keys: Sequence[Key]) -> Iterator[IndicatorValues]:
     """Give the indicators of the symbols that traded in the minute that ends, from its last minutes with a trade."""
-    minutes = newest_minutes(rings, end, _INDICATOR_MINUTES)
-    present = np.isfinite(minutes["close"])
-    traded = np.flatnonzero(present[:, -1])
-    bars = minutes[traded][present[traded]]
-    symbol = np.nonzero(present[traded])[0].astype(np.int32)
+    minutes, there = newest_minutes(rings, end, _INDICATOR_MINUTES)
+    traded = np.flatnonzero(there[:, -1])
+    there[~there[:, -1]] = False
+    bars = minutes[there]
+    symbol = np.nonzero(there[traded])[0].astype(np.int32)
     names = ("high", "low", "close", "volume", "buy_volume", "notional")
     columns = {name: np.ascontiguousarray(bars[name]) for name in names}
     values = Indicators(len(traded)).update(symbol, **columns)
-    newest = values[np.cumsum(present[traded].sum(axis=1)) - 1].tolist()
+    newest = values[np.cumsum(there[traded].sum(axis=1)) - 1].tolist()
     for one, row in zip(traded.tolist(), newest, strict=True):
         yield IndicatorValues(*keys[one], MINUTE_SECONDS, end - MINUTE_NS, _numbers(row))
 
@@ -214,26 +214,28 @@ def _outcomes(rings: Minutes, due: Pending, keys: Sequence[Key]) -> Iterator[Out
     """Say what became of predictions; of one with no trade within its horizon there is no outcome."""
     for minute in np.unique(due.rows["minute"]).tolist():
         rows = due.rows[due.rows["minute"] == minute]
-        minutes = newest_minutes(rings[rows["symbol"]], minute * MINUTE_NS + _HORIZON_NS, _HORIZON_MINUTES)
-        for row, closes in zip(rows, minutes["close"], strict=True):
-            traded = closes[np.isfinite(closes)]
-            if not len(traded):
-                continue
-            close, closed_at, origin = float(row["close"]), float(traded[-1]), due.origins[row["origin"]]
-            venue, symbol = keys[row["symbol"]]
+        end = minute * MINUTE_NS + _HORIZON_NS
+        minutes, traded = newest_minutes(rings, end, _HORIZON_MINUTES, symbol=rows["symbol"])
+        last = _HORIZON_MINUTES - 1 - np.argmax(traded[:, ::-1], axis=-1)
+        known = np.flatnonzero(traded.any(axis=-1))
+        closes = minutes["close"][known, last[known]].tolist()
+        for (symbol, _, origin, probability, close), closed_at in zip(rows[known].tolist(), closes, strict=True):
+            venue, name = keys[symbol]
             yield Outcome(
                 venue,
-                symbol,
+                name,
                 minute * MINUTE_NS,
                 SCHEMA.interval,
-                float(row["probability"]),
-                origin.model,
-                origin.version,
-                origin.variant,
+                probability,
+                *_names(due.origins[origin]),
                 close,
                 closed_at,
                 None if closed_at == close else closed_at > close,
             )
+
+
+def _names(origin: Origin) -> tuple[str, str, str]:
+    return origin.model, origin.version, origin.variant
 
 
 def _numbers(values: list[float]) -> tuple[float | None, ...]:
