@@ -9,7 +9,7 @@ four times as large and slow to read; the answer as JSON.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,11 +17,13 @@ import numpy as np
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tickwire.bar_table import Key
 from tickwire.forecast.breaker import BreakerState, CircuitBreaker
 from tickwire.forecast.forecaster import Absent, Float32, Forecast, NoForecast, Origin
-from tickwire.model.schema import INPUT, FeatureSchema
+from tickwire.model.arrow_bodies import rows_stream
+from tickwire.model.requests import ARROW, JSON
+from tickwire.model.schema import FeatureSchema
 
-ARROW = "application/vnd.apache.arrow.stream"
 MAX_AGE_SECONDS = 120
 """A minute that ended longer ago is not worth a call: nobody can act on it, and catching up must not wait."""
 
@@ -103,14 +105,23 @@ class EndpointForecaster:
         """Load Arrow."""
         import pyarrow  # noqa: F401
 
-    def forecast(self, rows: Float32, *, end: int) -> Forecast:
-        """Ask about rows; see :meth:`tickwire.forecast.forecaster.Forecaster.forecast`."""
+    def forecast(self, rows: Float32, *, symbols: Sequence[Key], end: int) -> Forecast:
+        """Ask about rows; see :meth:`tickwire.forecast.forecaster.Forecaster.forecast`.
+
+        Whose they are, and the time, goes along in columns ``venue``, ``symbol`` and ``time`` (int64, ns UTC). The
+        container does not look at them: they are captured with the rows, which are judged by them later.
+        """
         age = (self._clock() - end) / 1e9
         if age > MAX_AGE_SECONDS:
             raise NoForecast(Absent.LATE, f"the minute ended {age:.0f} s ago")
         if not self.breaker.allows():
             raise NoForecast(Absent.UNAVAILABLE, f"endpoint {self._endpoint} failed {_FAILURES} times in a row")
-        body = arrow_rows(rows, self._schema)
+        beside = {
+            "venue": [venue for venue, _ in symbols],
+            "symbol": [symbol for _, symbol in symbols],
+            "time": np.full(len(symbols), end, np.int64),
+        }
+        body = rows_stream(rows, schema=self._schema, beside=beside)
         began = self._monotonic()
         try:
             answer = self._ask_within_budget(body, len(rows), began)
@@ -149,7 +160,7 @@ class EndpointForecaster:
     def _ask(self, body: bytes, rows: int) -> Forecast:
         try:
             response = self._client.invoke_endpoint(
-                EndpointName=self._endpoint, ContentType=ARROW, Accept="application/json", Body=body
+                EndpointName=self._endpoint, ContentType=ARROW, Accept=JSON, Body=body
             )
             content = response["Body"].read(_MAX_ANSWER_BYTES)
         except ClientError as error:
@@ -169,22 +180,6 @@ class EndpointForecaster:
         if len(probability) != rows or not np.all((probability >= 0) & (probability <= 1)):
             raise _Failed(f"{len(probability)} probabilities for {rows} rows, or some outside 0 to 1", again=False)
         return Forecast(probability, Origin(answer.model.name, answer.model.version, variant))
-
-
-def arrow_rows(rows: Float32, schema: FeatureSchema) -> bytes:
-    """Give rows, float32 (n, width), as an Arrow stream of one batch: a column of fixed-size lists, NaN and all.
-
-    The schema's metadata tells the digest of the features under ``schema``.
-    """
-    import pyarrow as pa
-
-    values = pa.array(np.ascontiguousarray(rows, np.float32).reshape(-1))
-    column = pa.FixedSizeListArray.from_arrays(values, schema.width)
-    described = pa.schema([pa.field(INPUT, column.type)], metadata={"schema": schema.digest})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, described) as stream:
-        stream.write_batch(pa.record_batch([column], schema=described))
-    return bytes(sink.getvalue())
 
 
 def _told(error: ClientError) -> Exception:

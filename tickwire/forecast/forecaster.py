@@ -1,5 +1,6 @@
 """What the signals stage asks for probabilities: rows in, probabilities out, or the reason why there are none."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -7,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from tickwire.bar_table import Key
 from tickwire.errors import TickwireError
 from tickwire.features import Float64
 
@@ -59,8 +61,10 @@ class Forecaster(Protocol):
     def prepare(self) -> None:
         """Load what :meth:`forecast` needs, so that the first minute does not wait for it."""
 
-    def forecast(self, rows: Float32, *, end: int) -> Forecast:
+    def forecast(self, rows: Float32, *, symbols: Sequence[Key], end: int) -> Forecast:
         """Ask about rows, float32 (n, 960), NaN where masked, of the minute that ended at ``end``, ns UTC.
+
+        ``symbols`` : (venue, symbol) of each row
 
         Raises
         ------

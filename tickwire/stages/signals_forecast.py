@@ -18,6 +18,7 @@ from tickwire.forecast.forecaster import Absent, Forecaster, NoForecast, Origin
 from tickwire.forecast.rows import LiveRows, live_rows
 from tickwire.forecast.trading_signals import Costs, trading_signals
 from tickwire.model.features import SCHEMA
+from tickwire.model.requests import MAX_ROWS
 from tickwire.records import Record
 from tickwire.stages.signals_minutes import (
     DAY_NS,
@@ -33,8 +34,6 @@ from tickwire.stages.signals_minutes import (
 from tickwire.stages.signals_pending import PREDICTED, Pending, Predicted
 from tickwire.stages.signals_state import SignalsState
 
-MAX_ROWS = 1_000
-"""Rows of one call of the forecaster."""
 _HORIZON_NS = SCHEMA.interval * 1_000_000_000
 _HORIZON_MINUTES = SCHEMA.interval // MINUTE_SECONDS
 _INDICATOR_MINUTES = 480
@@ -131,7 +130,7 @@ class MinuteCloser:
             return Conclusions(tuple(_indicators(rings.minutes, end, keys)))
         live = live_rows(rings.minutes, end)
         due, waiting = state.pending.due(end, horizon=_HORIZON_NS)
-        asking = self._pool.submit(_ask, self._forecaster, live, end)
+        asking = self._pool.submit(_ask, self._forecaster, live, keys, end)
         try:
             # While the endpoint thinks.
             self._store(kept, state)
@@ -151,20 +150,20 @@ class MinuteCloser:
 
 def _indicators(rings: Minutes, end: int, keys: Sequence[Key]) -> Iterator[IndicatorValues]:
     """Give the indicators of the symbols that traded in the minute that ends, from its last minutes with a trade."""
-    minutes = newest_minutes(rings, end, _INDICATOR_MINUTES)
-    present = np.isfinite(minutes["close"])
-    traded = np.flatnonzero(present[:, -1])
-    bars = minutes[traded][present[traded]]
-    symbol = np.nonzero(present[traded])[0].astype(np.int32)
+    minutes, there = newest_minutes(rings, end, _INDICATOR_MINUTES)
+    traded = np.flatnonzero(there[:, -1])
+    there[~there[:, -1]] = False
+    bars = minutes[there]
+    symbol = np.nonzero(there[traded])[0].astype(np.int32)
     names = ("high", "low", "close", "volume", "buy_volume", "notional")
     columns = {name: np.ascontiguousarray(bars[name]) for name in names}
     values = Indicators(len(traded)).update(symbol, **columns)
-    newest = values[np.cumsum(present[traded].sum(axis=1)) - 1].tolist()
+    newest = values[np.cumsum(there[traded].sum(axis=1)) - 1].tolist()
     for one, row in zip(traded.tolist(), newest, strict=True):
         yield IndicatorValues(*keys[one], MINUTE_SECONDS, end - MINUTE_NS, _numbers(row))
 
 
-def _ask(forecaster: Forecaster, live: LiveRows, end: int) -> _Asked:
+def _ask(forecaster: Forecaster, live: LiveRows, keys: Sequence[Key], end: int) -> _Asked:
     """Ask about all usable rows at once."""
     symbols = len(live.close)
     usable = np.flatnonzero(live.usable)
@@ -173,7 +172,7 @@ def _ask(forecaster: Forecaster, live: LiveRows, end: int) -> _Asked:
     for at in range(0, len(usable), MAX_ROWS):
         some = usable[at : at + MAX_ROWS]
         try:
-            forecast = forecaster.forecast(live.rows[some], end=end)
+            forecast = forecaster.forecast(live.rows[some], symbols=[keys[one] for one in some.tolist()], end=end)
         except NoForecast as none:
             asked.absent.update((one, none.absent) for one in some.tolist())
             continue
@@ -215,26 +214,28 @@ def _outcomes(rings: Minutes, due: Pending, keys: Sequence[Key]) -> Iterator[Out
     """Say what became of predictions; of one with no trade within its horizon there is no outcome."""
     for minute in np.unique(due.rows["minute"]).tolist():
         rows = due.rows[due.rows["minute"] == minute]
-        minutes = newest_minutes(rings[rows["symbol"]], minute * MINUTE_NS + _HORIZON_NS, _HORIZON_MINUTES)
-        for row, closes in zip(rows, minutes["close"], strict=True):
-            traded = closes[np.isfinite(closes)]
-            if not len(traded):
-                continue
-            close, closed_at, origin = float(row["close"]), float(traded[-1]), due.origins[row["origin"]]
-            venue, symbol = keys[row["symbol"]]
+        end = minute * MINUTE_NS + _HORIZON_NS
+        minutes, traded = newest_minutes(rings, end, _HORIZON_MINUTES, symbol=rows["symbol"])
+        last = _HORIZON_MINUTES - 1 - np.argmax(traded[:, ::-1], axis=-1)
+        known = np.flatnonzero(traded.any(axis=-1))
+        closes = minutes["close"][known, last[known]].tolist()
+        for (symbol, _, origin, probability, close), closed_at in zip(rows[known].tolist(), closes, strict=True):
+            venue, name = keys[symbol]
             yield Outcome(
                 venue,
-                symbol,
+                name,
                 minute * MINUTE_NS,
                 SCHEMA.interval,
-                float(row["probability"]),
-                origin.model,
-                origin.version,
-                origin.variant,
+                probability,
+                *_names(due.origins[origin]),
                 close,
                 closed_at,
                 None if closed_at == close else closed_at > close,
             )
+
+
+def _names(origin: Origin) -> tuple[str, str, str]:
+    return origin.model, origin.version, origin.variant
 
 
 def _numbers(values: list[float]) -> tuple[float | None, ...]:

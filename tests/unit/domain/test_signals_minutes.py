@@ -1,6 +1,6 @@
 """What the signals stage concludes when a minute closes: from trades alone, with the truth by pandas and by hand."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from math import log
 from typing import Any
@@ -62,13 +62,15 @@ class Told:
     def __init__(self, probability: float = 0.75) -> None:
         self.probability = probability
         self.calls: list[tuple[Float32, int]] = []
+        self.symbols: list[Key] = []
         self.fails: Absent | None = None
 
     def prepare(self) -> None:
         return
 
-    def forecast(self, rows: Float32, *, end: int) -> Forecast:
+    def forecast(self, rows: Float32, *, symbols: Sequence[Key], end: int) -> Forecast:
         self.calls.append((rows, end))
+        self.symbols = list(symbols)
         if self.fails is not None:
             raise NoForecast(self.fails, "as told")
         return Forecast(np.full(len(rows), self.probability), ORIGIN)
@@ -151,6 +153,7 @@ def test_all_symbols_of_a_minute_go_out_in_one_call_and_one_record() -> None:
     assert [(one.symbol, one.probability) for one in output.predictions] == [("BTC-USDT", 0.75), ("ETH-USD", 0.75)]
     assert [one.symbol for one in output.signals] == ["BTC-USDT", "ETH-USD"]
     assert [rows.shape for rows, _ in told.calls] == [(2, 960)] * 2
+    assert told.symbols == [BTC_KEY, ETH_KEY]
 
 
 def test_the_newest_features_are_told_and_none_looks_past_the_minute() -> None:
@@ -375,7 +378,7 @@ def test_what_waits_for_its_outcome_is_part_of_the_state_and_small() -> None:
 
 def test_predictions_of_two_models_wait_side_by_side_and_the_older_is_forgotten_at_last() -> None:
     class Changing(Told):
-        def forecast(self, rows: Float32, *, end: int) -> Forecast:
+        def forecast(self, rows: Float32, *, symbols: Sequence[Key], end: int) -> Forecast:
             version = "7" if end < MIDNIGHT + 5 * MINUTE_NS else "8"
             return Forecast(np.full(len(rows), 0.5), Origin("lstm", version, "champion"))
 

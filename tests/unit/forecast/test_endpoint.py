@@ -11,11 +11,12 @@ import pytest
 
 from tests.unit.forecast.service import Service, client, good, model_error
 from tickwire.forecast.breaker import BreakerState
-from tickwire.forecast.endpoint import CLIENT_CONFIG, EndpointForecaster, arrow_rows
+from tickwire.forecast.endpoint import CLIENT_CONFIG, EndpointForecaster
 from tickwire.forecast.forecaster import Absent, Float32, NoForecast, Origin
 from tickwire.model.features import SCHEMA
 
 END = 1_700_000_040_000_000_000
+SYMBOLS = [("binance", "BTC-USDT"), ("kraken", "ETH-USD")]
 VARIANT = "x-Amzn-Invoked-Production-Variant"
 
 
@@ -54,13 +55,13 @@ def _forecaster(url: str, clock: Clock | None = None) -> EndpointForecaster:
 
 def _absent(forecaster: EndpointForecaster) -> Absent:
     with pytest.raises(NoForecast) as none:
-        forecaster.forecast(_rows(), end=END)
+        forecaster.forecast(_rows(), symbols=SYMBOLS, end=END)
     return none.value.absent
 
 
 def test_rows_go_out_as_arrow_and_probabilities_come_back_with_what_gave_them(service: Service) -> None:
     service.answers.append((200, {VARIANT: "challenger"}, good(0.25, 0.75)))
-    forecast = _forecaster(service.url).forecast(_rows(), end=END)
+    forecast = _forecaster(service.url).forecast(_rows(), symbols=SYMBOLS, end=END)
     assert forecast.probability.tolist() == [0.25, 0.75]
     assert forecast.origin == Origin("lstm", "2024-08-01", "challenger")
     path, headers, body = service.asked[0]
@@ -70,15 +71,12 @@ def test_rows_go_out_as_arrow_and_probabilities_come_back_with_what_gave_them(se
     table = pa.ipc.open_stream(body).read_all()
     assert table.schema.metadata == {b"schema": SCHEMA.digest.encode()}
     assert table.schema.field("features").type == pa.list_(pa.float32(), 960)
+    assert table.column("features").combine_chunks().flatten().null_count == 0
     got = np.array(table.column("features").to_pylist(), np.float32)
     np.testing.assert_array_equal(got, _rows())
-
-
-def test_arrow_keeps_what_is_masked_as_nan_and_not_as_null() -> None:
-    batch = pa.ipc.open_stream(arrow_rows(_rows(1), SCHEMA)).read_next_batch()
-    values = batch.column(0).flatten()
-    assert values.null_count == 0
-    assert np.isnan(values.to_numpy()[7])
+    beside = table.drop_columns(["features"])
+    assert beside.to_pylist() == [{"venue": v, "symbol": s, "time": END} for v, s in SYMBOLS]
+    assert beside.schema.field("time").type == pa.int64()
 
 
 @pytest.mark.parametrize("status", [400, 409, 413])
@@ -109,7 +107,7 @@ def test_an_answer_for_other_rows_is_refused(service: Service) -> None:
 )
 def test_what_may_pass_is_asked_once_more(service: Service, answer: Any) -> None:
     service.answers += [answer, (200, {VARIANT: "champion"}, good(0.5, 0.5))]
-    assert _forecaster(service.url).forecast(_rows(), end=END).probability.tolist() == [0.5, 0.5]
+    assert _forecaster(service.url).forecast(_rows(), symbols=SYMBOLS, end=END).probability.tolist() == [0.5, 0.5]
     service.answers += [answer, answer]
     assert _absent(_forecaster(service.url)) is Absent.UNAVAILABLE
     assert len(service.asked) == 4
@@ -153,7 +151,7 @@ def test_a_container_that_never_answers_is_left_after_half_a_second(service: Ser
     assert CLIENT_CONFIG.read_timeout == 0.5
     with pytest.raises(NoForecast, match="Read timeout"):
         EndpointForecaster(client(service.url), endpoint="e", schema=SCHEMA, clock=lambda: END).forecast(
-            _rows(), end=END
+            _rows(), symbols=SYMBOLS, end=END
         )
     assert len(service.asked) == 1
 
@@ -171,7 +169,7 @@ def test_nothing_listening_is_unavailable_and_after_three_times_nobody_is_asked(
     # Half open: one trial, which is answered.
     clock.seconds += 10
     service.answers.append((200, {}, good(0.5, 0.5)))
-    assert forecaster.forecast(_rows(), end=END).probability.tolist() == [0.5, 0.5]
+    assert forecaster.forecast(_rows(), symbols=SYMBOLS, end=END).probability.tolist() == [0.5, 0.5]
     assert not forecaster.is_open
 
 
@@ -182,7 +180,7 @@ def test_a_minute_of_two_minutes_ago_is_late_and_not_asked_about(service: Servic
     assert _absent(forecaster) is Absent.LATE
     clock.seconds = 120.0
     service.answers.append((200, {}, good(0.5, 0.5)))
-    forecaster.forecast(_rows(), end=END)
+    forecaster.forecast(_rows(), symbols=SYMBOLS, end=END)
     assert len(service.asked) == 1
 
 
@@ -192,7 +190,7 @@ def test_how_long_answers_took_is_told_once(service: Service) -> None:
     forecaster = EndpointForecaster(
         client(service.url), endpoint="e", schema=SCHEMA, clock=lambda: END, monotonic=lambda: next(ticks)
     )
-    forecaster.forecast(_rows(), end=END)
-    forecaster.forecast(_rows(), end=END)
+    forecaster.forecast(_rows(), symbols=SYMBOLS, end=END)
+    forecaster.forecast(_rows(), symbols=SYMBOLS, end=END)
     assert forecaster.take_latencies() == pytest.approx([0.004, 0.25])
     assert forecaster.take_latencies() == []
