@@ -28,8 +28,8 @@ def test_a_model_that_says_one_half_has_shown_no_skill_and_the_card_says_so() ->
     label = np.tile([0.0, 1.0], 200)
     card = judged(np.full(400, 0.5), label)
     assert "no skill is shown" in card
-    assert "| log loss, nats | 0.6931 (0.6931 to 0.6931) | 0.6931 |" in card
-    assert "| accuracy | 0.5000 (0.5000 to 0.5000) | 0.5000 |" in card
+    assert "| log loss, nats | 0.6931 (0.6931 to 0.6931) | 0.6931 (0.6931 to 0.6931) |" in card
+    assert "| accuracy | 0.5000 (0.5000 to 0.5000) | 0.5000 (0.5000 to 0.5000) |" in card
     assert "took no position: nothing that the model said was worth a round trip's costs" in card
 
 
@@ -61,6 +61,7 @@ def test_each_instrument_is_judged_on_its_own_where_there_are_several(parts: dic
     assert "On kraken:BTC-USD alone: " in model.card
     assert "On kraken:ETH-USD alone: " in model.card
     assert "### Walk-forward: 3 models fitted alike" in model.card
+    assert "| model | base rate |" in model.card
     assert all(f"({name})" in model.card for name in model.plots)
 
 
