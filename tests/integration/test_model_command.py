@@ -171,7 +171,9 @@ def test_a_nightly_run_goes_from_candle_files_to_a_champion(
     command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     # Ends in the middle of a day long past: moved, the run finds whole days up to its own.
-    bars = market(62, skill=0.5, seed=7, end=1_750_000_000 * 10**9 // (900 * 10**9) * 900 * 10**9)
+    # The best that such a market allows is an accuracy of 57.9 %; with a skill of 0.5 it is 59.8 %, too near to where a
+    # leak is suspected.
+    bars = market(62, skill=0.4, seed=7, end=1_750_000_000 * 10**9 // (900 * 10**9) * 900 * 10**9)
     names = {"start": "open_time", "notional": "quote_volume", "buy_volume": "taker_buy_base", "trades": "trades"}
     path = tmp_path / "BTCUSDT-15m.csv"
     candles = bars.drop_columns(["venue", "symbol"])
