@@ -130,11 +130,14 @@ def _use(description: ModelDescription) -> str:
 
 def _data(description: ModelDescription, lineage: Lineage, trained: TrainedSpan) -> str:
     schema = description.schema
+    stopped = ""
+    if description.name == "lstm":
+        stopped = " The newest 15 % of that time served only to stop by and to calibrate on."
     return (
         "## What it learnt from\n\n"
-        f"{lineage.rows:,} rows of {', '.join(lineage.instruments)}, {_time(trained.first)} to {_time(trained.last)},"
-        " the newest 15 % of that time only to stop by and to calibrate on. Between what is learnt from and what is"
-        " judged on lies as much time as a row is made of, and a day more.\n\n"
+        f"{lineage.rows:,} rows of {', '.join(lineage.instruments)}, {_time(trained.first)} to {_time(trained.last)}."
+        f"{stopped} Between what is learnt from and what is judged on lies as much time as a row is made of, and a day"
+        " more.\n\n"
         f"A row has {schema.window} bars of {len(schema.names)} features, masked where they are not known:"
         f" {', '.join(f'`{name}`' for name in schema.names)}. `tickwire/features/bar_features.py` has their formulas."
         f" Schema `{description.digest}`."
