@@ -48,7 +48,9 @@ def conclusion_values(records: Sequence[Record], *, partition: int) -> Iterator[
             for venue in whale.venues:
                 lists["whales", f"{venue}:{whale.symbol}", BY_PARTITION_AT + partition].append(_whale(whale))
         for odd in record.anomalies:
-            lists["anomalies", f"{odd.venue}:{odd.symbol}", BY_PARTITION_AT + partition].append(_anomaly(odd))
+            # A disagreement is of the venues lowest/highest.
+            for venue in odd.venue.split("/"):
+                lists["anomalies", f"{venue}:{odd.symbol}", BY_PARTITION_AT + partition].append(_anomaly(odd))
     for (topic, symbol, at), some in lists.items():
         for data in some[-FRAME_CONCLUSIONS:]:
             yield Value(topic, symbol, at, KEPT_CONCLUSIONS, data)

@@ -48,8 +48,12 @@ def bind_of_environment() -> Bind:
     return msgspec.convert({"port": os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")}, Bind, strict=False)
 
 
-def serve(bind: Bind, folder: Path = MODEL_FOLDER) -> int:
-    """Serve the model in a folder until SIGTERM, then answer what was asked before; gives the exit status."""
+def serve(bind: Bind, folder: Path = MODEL_FOLDER, *, give_up_root: bool = True) -> int:
+    """Serve the model in a folder until SIGTERM, then answer what was asked before; gives the exit status.
+
+    ``give_up_root`` : go on as nobody where it was started by root; outside a container nobody may be unable to read
+    the interpreter's own files
+    """
     # Threads come with the first one that is wanted, unless they are asked for.
     import concurrent.futures.thread  # noqa: F401
 
@@ -76,7 +80,8 @@ def serve(bind: Bind, folder: Path = MODEL_FOLDER) -> int:
         )
     )
     with socket.create_server((bind.host, bind.port), backlog=_BACKLOG) as listener:
-        _give_up_root()
+        if give_up_root:
+            _give_up_root()
         logger.info("listening on port %d", bind.port)
         server.run(sockets=[listener])
     return 0

@@ -136,6 +136,11 @@ def test_an_anomaly_has_its_reason() -> None:
     assert shown(record(anomalies=(odd,))) == [("anomalies", "v:A-B", 1_003, 50, data)]
 
 
+def test_a_disagreement_is_shown_with_both_venues() -> None:
+    odd = Anomaly("low/high", "A-B", AnomalyKind.DISAGREEMENT, 9_000_000, 61.0, 20.0, "bp", "they differ")
+    assert [key for _, key, *_ in shown(record(anomalies=(odd,)))] == ["low:A-B", "high:A-B"]
+
+
 def test_the_mood_is_the_markets_and_the_last_one_wins() -> None:
     part = SentimentPart("momentum", 70.0, 1.0, 0.002)
     early, late = (Sentiment(n * MINUTE * MILLISECOND, 60.0 + n, 5, (part,)) for n in (1, 2))
