@@ -178,12 +178,11 @@ def test_a_nightly_run_goes_from_candle_files_to_a_champion(
     csv.write_csv(candles.rename_columns([names.get(name, name) for name in candles.column_names]), path)
     ended = command(capsys, "train", "--candles", str(path), "--set", "model=logistic", "--wait")
     assert ended["status"] == "SUCCEEDED", ended
-    status = command(capsys, "status")
-    assert shares(status)["champion"] == (3, 100.0)
+    decided = [row for row in command(capsys, "decisions") if "who" not in row]
+    assert {row["decision"]["verdict"] for row in decided} >= {"accept", "shift", "promote"}, decided
+    assert shares(command(capsys, "status"))["champion"] == (3, 100.0)
     versions = {row["version"]: row for row in command(capsys, "versions")}
     assert (versions[3]["status"], versions[3]["variant"]) == ("Approved", "champion")
     assert versions[3]["scores"]["rows"] > 1500
-    decided = [row for row in command(capsys, "decisions") if "who" not in row]
-    assert {row["decision"]["verdict"] for row in decided} >= {"accept", "shift", "promote"}
     evidence = command(capsys, "decisions", decided[0]["run"])
     assert evidence[1]["decision"]["evidence"]["candidate"]["version"] == decided[0]["run"]
