@@ -12,7 +12,7 @@ from cdk.constructs.alarm import new_alarm
 from cdk.settings import StateStoreSettings
 
 STAGES = "stages"
-"""The user of who keeps its state there: the validator."""
+"""The user of who keeps its state there: validator and market."""
 SIGNALS = "signals"
 """The user of who keeps the symbols' minutes beside its state."""
 READERS = "readers"

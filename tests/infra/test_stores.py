@@ -104,6 +104,7 @@ def test_each_programme_logs_in_to_the_state_store_as_its_own_user(prod: Any) ->
     addresses = {
         "validator": prod.variables(prod.function("validator")),
         "signals": prod.variables(prod.function("signals")),
+        "market": prod.variables(prod.function("market")),
         "backfiller": prod.task_variables("backfiller"),
     }
     users = {
@@ -113,6 +114,7 @@ def test_each_programme_logs_in_to_the_state_store_as_its_own_user(prod: Any) ->
     assert users == {
         "validator": "tickwire-prod-stages",
         "signals": "tickwire-prod-signals",
+        "market": "tickwire-prod-stages",
         "backfiller": "tickwire-prod-readers",
     }
     assert "//tickwire-prod-fillers@" in json.dumps(addresses["backfiller"]["TICKWIRE_MINUTES_URL"])

@@ -62,19 +62,24 @@ def put_minutes(rings: Minutes, symbol: npt.NDArray[np.intp], rows: Minutes) -> 
     rings[symbol, slots_of(rows["start"])] = rows
 
 
-def newest_minutes(rings: Minutes, end: int, count: int) -> Minutes:
-    """Give the last ``count`` minutes before ``end`` (ns UTC, a full minute), (symbols, count), oldest first.
+def newest_minutes(
+    rings: Minutes, end: int, count: int, *, symbol: npt.NDArray[np.int64] | None = None
+) -> tuple[Minutes, npt.NDArray[np.bool_]]:
+    """Give what lies in the slots of the last ``count`` minutes before ``end`` (ns UTC, a full minute), oldest first.
 
-    A minute without a trade, or that the ring does not hold, has NaN in all columns.
+    ``symbol`` : int64 (n,), of whom; None is all
+
+    Returns
+    -------
+    minutes : (n, count)
+    traded : bool (n, count), whether that is the minute, and it had a trade: else the row means nothing
     """
     first = end // MINUTE_NS - count
-    minutes = rings[:, (first + np.arange(count)) % SLOTS]
+    slots = (first + np.arange(count)) % SLOTS
+    minutes = rings[:, slots] if symbol is None else rings[symbol[:, None], slots]
     expected = MINUTE_NS * (first + np.arange(count, dtype=np.int64))
-    absent = (minutes["start"] != expected) | ~(minutes["volume"] > 0)
-    for name in COLUMNS:
-        minutes[name][absent] = np.nan
-    minutes["start"] = expected
-    return minutes
+    traded: npt.NDArray[np.bool_] = (minutes["start"] == expected) & (minutes["volume"] > 0)
+    return minutes, traded
 
 
 def trailing_grid(rings: Minutes, end: int) -> BarGrid:

@@ -60,21 +60,31 @@ def _summary(description: ModelDescription) -> str:
         f" {schema.window} bars of {minutes} minutes: {_KINDS.get(description.name, description.name)}.\n\n"
         "## What it is worth\n\n"
         "The base rate is the share of rising bars that was known beforehand, said of every row: a model without skill."
-        " Bounds are of 95 %, from resampled days, since the rows of a day share its market."
+        " The logistic regression of the newest bar is the simplest model that may have some. Bounds are of 95 %, from"
+        " resampled days, since the rows of a day share its market."
     )
 
 
 def _section(trial: Trial, lineage: Lineage) -> list[str]:
     rows = trial.rows
     days = day_blocks(rows.start)[1]
-    ours, rate = (estimates_of(it, rows.label, start=rows.start) for it in (trial.probability, trial.base_rate))
+    said = {"model": trial.probability, "logistic regression": trial.simple, "base rate": trial.base_rate}
+    columns = {
+        title: estimates_of(column, rows.label, start=rows.start)
+        for title, column in said.items()
+        if column is not None
+    }
     span = f"{len(rows):,} rows of {days} days, {_date(rows.start.min())} to {_date(rows.start.max())}"
     lines = [
-        f"| {span} | model | base rate |",
-        "|---|---|---|",
-        *(f"| {title} | {_bounded(ours[name])} | {_number(rate[name].value)} |" for name, title in _SCORES.items()),
+        _line(span, *columns),
+        _line(*["---"] * (1 + len(columns))),
+        *(_line(title, *(_bounded(column[name]) for column in columns.values())) for name, title in _SCORES.items()),
     ]
     return [f"### {_titled(trial, lineage)}", "\n".join(lines), _verdict(trial), _earned(trial)]
+
+
+def _line(*fields: str) -> str:
+    return f"| {' | '.join(fields)} |"
 
 
 def _verdict(trial: Trial) -> str:
@@ -104,11 +114,12 @@ def _earned(trial: Trial) -> str:
         followed = f"took {signals.entries:,} positions and earned {_percent(signals)}"
     else:
         followed = "took no position: nothing that the model said was worth a round trip's costs"
-    worth = f"{always.break_even_bps:.2f}" if always.break_even_bps is not None else "no"
+    worth = always.break_even_bps or 0.0
+    even = f"came out even at costs of {worth:.2f} basis points a side" if worth > 0 else "lost even before costs"
     return (
         f"Following the live path's trading signals at {sided} {followed}. Buying and holding earned {_percent(held)}."
-        f" Going with the more probable side of every row trades {always.turnover:.0f} times the capital a day; it came"
-        f" out even at costs of {worth} basis points a side, and earned {_percent(always)} at {sided}."
+        f" Going with the more probable side of every row trades {always.turnover:.0f} times the capital a day; it"
+        f" {even}, and earned {_percent(always)} at {sided}."
     )
 
 
@@ -130,11 +141,14 @@ def _use(description: ModelDescription) -> str:
 
 def _data(description: ModelDescription, lineage: Lineage, trained: TrainedSpan) -> str:
     schema = description.schema
+    stopped = ""
+    if description.name == "lstm":
+        stopped = " The newest 15 % of that time served only to stop by and to calibrate on."
     return (
         "## What it learnt from\n\n"
-        f"{lineage.rows:,} rows of {', '.join(lineage.instruments)}, {_time(trained.first)} to {_time(trained.last)},"
-        " the newest 15 % of that time only to stop by and to calibrate on. Between what is learnt from and what is"
-        " judged on lies as much time as a row is made of, and a day more.\n\n"
+        f"{lineage.rows:,} rows of {', '.join(lineage.instruments)}, {_time(trained.first)} to {_time(trained.last)}."
+        f"{stopped} Between what is learnt from and what is judged on lies as much time as a row is made of, and a day"
+        " more.\n\n"
         f"A row has {schema.window} bars of {len(schema.names)} features, masked where they are not known:"
         f" {', '.join(f'`{name}`' for name in schema.names)}. `tickwire/features/bar_features.py` has their formulas."
         f" Schema `{description.digest}`."

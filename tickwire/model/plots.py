@@ -52,8 +52,19 @@ def plots_of(trial: Trial) -> dict[str, bytes]:
     return {
         RELIABILITY: _drawn(lambda axes: _reliability(axes, *reliability(trial.probability, label))),
         ROC: _drawn(lambda axes: _roc(axes, *roc(trial.probability, label))),
-        EQUITY: _drawn(lambda axes: _equity(axes, tracks)),
+        EQUITY: equity_plot(tracks),
     }
+
+
+def equity_plot(tracks: Mapping[str, Track]) -> bytes:
+    """Draw what tracks of the same days earned, by their names, as SVG.
+
+    Raises
+    ------
+    MissingMatplotlib
+        If the package is not installed.
+    """
+    return _drawn(lambda axes: _equity(axes, tracks))
 
 
 def reliability(probability: Float64, label: Float64, *, bins: int = _BINS) -> tuple[Float64, Float64, Float64]:

@@ -54,12 +54,13 @@ class Scores(msgspec.Struct, frozen=True):
 class Advantage(msgspec.Struct, frozen=True):
     """By how much one model's log loss is lower than another's on the same rows.
 
-    Rows of one day share its market, so a day counts as one observation.
+    Rows of one day share its market, so a day counts as one observation, by its sum: the error is that of clustered
+    observations (K.-Y. Liang and S. Zeger, Biometrika 73, 1986). A day with few rows counts for little.
 
     Attributes
     ----------
-    mean : mean over the days of the day's mean difference, nats; above 0 where the first is better
-    error : standard error of that mean
+    mean : mean difference of a row, nats; above 0 where the first is better
+    error : standard error of that mean; 0 where there is one day
     days : how many there are
     """
 
@@ -112,9 +113,10 @@ def advantage_of(first: Float64, second: Float64, *, label: Float64, start: Int6
     """Compare two models' probabilities of the same n rows, whose bars start at ``start``, ns UTC."""
     difference = log_losses(second, label) - log_losses(first, label)
     day, days = day_blocks(start)
-    means = np.bincount(day, difference) / np.bincount(day)
-    error = float(means.std(ddof=1) / np.sqrt(days)) if days > 1 else 0.0
-    return Advantage(float(means.mean()), error, days)
+    mean = float(difference.mean())
+    distance = np.bincount(day, difference - mean)
+    error = float(np.sqrt((distance**2).sum() * days / (days - 1)) / len(label)) if days > 1 else 0.0
+    return Advantage(mean, error, days)
 
 
 def mean_estimate(values: Float64, *, start: Int64, level: float = 0.95) -> Estimate:

@@ -16,7 +16,6 @@ import msgspec
 import numpy as np
 
 from tickwire.errors import TickwireError
-from tickwire.lake import DAY_NANOSECONDS
 from tickwire.model.bars import BarColumns, read_bars
 from tickwire.model.card import card_of
 from tickwire.model.estimator import Estimator, Fitted
@@ -24,6 +23,7 @@ from tickwire.model.features import SCHEMA
 from tickwire.model.lineage import code_digest, dataset_digest
 from tickwire.model.network import LstmEstimator
 from tickwire.model.newest_bar import NewestBarEstimator
+from tickwire.model.out_of_sample import EMBARGO, VALIDATION_SHARE
 from tickwire.model.plots import plots_of
 from tickwire.model.predictor import Predictor
 from tickwire.model.reference import reference_of
@@ -35,11 +35,9 @@ from tickwire.model.trial import UNTOUCHED, WALKED, Trial
 
 MAX_DEVIATION = 1e-5
 """Between a probability as trained and as the exported graph gives it."""
-EMBARGO = DAY_NANOSECONDS
-"""Between what is learnt from and what is judged on, beyond the purge."""
-VALIDATION = 0.15
-"""Share of the time learnt from: its newest part, which learning is stopped by and the network is calibrated on."""
 
+# What a network has to beat at the least, in the card beside it.
+_SIMPLE = NewestBarEstimator()
 _MIN_ROWS = 1_000
 _PARITY_ROWS = 4_096
 _MAX_FAILURE = 1_024
@@ -152,7 +150,7 @@ def train(rows: LabelledRows, parameters: Hyperparameters, *, bars: Sequence[Bar
     known, later = _apart(rows, parameters.untouched)
     try:
         trials = [_walked(known, estimator, folds=parameters.folds, bars=bars)]
-        places = with_validation(known.start, np.arange(len(known)), share=VALIDATION, purge=PURGE)
+        places = with_validation(known.start, np.arange(len(known)), share=VALIDATION_SHARE, purge=PURGE)
     except ValueError as error:
         raise TrainingFailed(f"{len(known)} rows for {parameters.folds} folds: {error}") from error
 
@@ -161,7 +159,8 @@ def train(rows: LabelledRows, parameters: Hyperparameters, *, bars: Sequence[Bar
     model = estimator.fit(learn, validate)
     if len(later):
         share = np.full(len(later), known.label.mean())
-        trials.append(Trial(UNTOUCHED, later, model.predict(later), share, bars))
+        simple = None if estimator.name == _SIMPLE.name else _SIMPLE.fit(learn, validate).predict(later)
+        trials.append(Trial(UNTOUCHED, later, model.predict(later), share, bars, simple))
     for trial in trials:
         _LOGGER.info("%s: log loss %.5f, base rate %.5f", trial.name, *trial.losses)
     seen = known.take(np.concatenate(places))
@@ -198,17 +197,19 @@ def _apart(rows: LabelledRows, share: float) -> tuple[LabelledRows, LabelledRows
 
 def _walked(rows: LabelledRows, estimator: Trainable, *, folds: int, bars: Sequence[BarColumns]) -> Trial:
     """Fit a model for each fold, and put together what they said of the rows they were tried on."""
-    places, probability, share = [], [], []
+    places, probability, share, simple = [], [], [], []
     splits = walk_forward(rows.start, folds=folds, purge=PURGE, embargo=EMBARGO)
     for fold, (known, judge) in enumerate(splits, start=1):
-        learn, validate = with_validation(rows.start, known, share=VALIDATION, purge=PURGE)
+        learn, validate = with_validation(rows.start, known, share=VALIDATION_SHARE, purge=PURGE)
         _LOGGER.info("fold %d of %d: %d rows to learn from, %d to judge on", fold, folds, len(learn), len(judge))
-        model = estimator.fit(rows.take(learn), rows.take(validate))
-        probability.append(model.predict(rows.take(judge)))
+        sides = rows.take(learn), rows.take(validate)
+        probability.append(estimator.fit(*sides).predict(rows.take(judge)))
+        simple.append(_SIMPLE.fit(*sides).predict(rows.take(judge)))
         share.append(np.full(len(judge), rows.label[known].mean()))
         places.append(judge)
     judged = rows.take(np.concatenate(places))
-    return Trial(WALKED, judged, np.concatenate(probability), np.concatenate(share), bars)
+    said, known_share, beside = (np.concatenate(parts) for parts in (probability, share, simple))
+    return Trial(WALKED, judged, said, known_share, bars, None if estimator.name == _SIMPLE.name else beside)
 
 
 def _check_parity(model: Fitted, exported: Predictor, rows: LabelledRows) -> None:

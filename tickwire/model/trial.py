@@ -30,6 +30,8 @@ class Trial:
     probability : float64 (n,), what was said
     base_rate : float64 (n,), the share of rising rows that was known before each
     bars : that the rows were made of
+    simple : float64 (n,), what a logistic regression of the newest bar said that learnt from the same; None where the
+        model is one
     """
 
     name: str
@@ -37,6 +39,7 @@ class Trial:
     probability: Float64
     base_rate: Float64
     bars: Sequence[BarColumns]
+    simple: Float64 | None = None
 
     @property
     def losses(self) -> tuple[float, float]:

@@ -131,15 +131,18 @@ def test_a_bar_worked_by_hand() -> None:
     assert np.isnan(grid.close[1, :-1]).all()
 
 
-def test_the_last_minutes_are_given_in_order_with_nan_where_there_is_none() -> None:
-    rings = new_rings(1)
+def test_the_last_minutes_are_given_in_order_and_which_of_them_traded() -> None:
+    rings = new_rings(2)
     rows = _market(1, 10, there=1.0)
     rows["volume"] = 1.0
-    put_minutes(rings, np.zeros(10, np.intp), rows)
-    minutes = newest_minutes(rings, BEGIN + 11 * MINUTE_NS, 4)
-    assert minutes["start"][0].tolist() == [BEGIN + k * MINUTE_NS for k in (7, 8, 9, 10)]
-    assert minutes["close"][0, :3].tolist() == rows["close"][7:].tolist()
-    assert np.isnan(minutes["close"][0, 3])
+    rows["volume"][8] = 0.0
+    put_minutes(rings, np.ones(10, np.intp), rows)
+    minutes, traded = newest_minutes(rings, BEGIN + 11 * MINUTE_NS, 4)
+    assert traded.tolist() == [[False] * 4, [True, False, True, False]]
+    assert minutes["close"][1, :3].tolist() == rows["close"][7:].tolist()
+    some, also = newest_minutes(rings, BEGIN + 11 * MINUTE_NS, 4, symbol=np.array([1]))
+    assert (some[0] == minutes[1]).all()
+    assert also.tolist() == traded[1:].tolist()
 
 
 def test_minutes_and_grids_lie_on_full_minutes() -> None:

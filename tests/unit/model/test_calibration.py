@@ -25,7 +25,7 @@ def test_it_finds_what_labels_were_drawn_from(slope: float, intercept: float) ->
         return float(-np.mean(label * np.log(chance) + (1 - label) * np.log(1 - chance)))
 
     best = minimize(loss, [1.0, 0.0], method="BFGS").x
-    assert (found.slope, found.intercept) == pytest.approx(tuple(best), abs=1e-3)
+    assert (found.slope, found.intercept) == pytest.approx(tuple(best), abs=5e-3)
 
 
 def test_a_network_that_is_wrong_is_not_turned_around() -> None:

@@ -332,7 +332,7 @@ def until_served(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     for line in process.stdout:
         said.append(line)
-        if "Uvicorn running" in line:
+        if "listening on port" in line:
             return "".join(said)
     raise AssertionError(f"it ended: {''.join(said)}")
 

@@ -61,6 +61,7 @@ def test_a_training_job_leaves_a_network_that_can_be_served_with_its_card(tmp_pa
     assert {path.name for path in folder.iterdir()} == {
         "model.onnx", "model.json", "reference.json", "card.md", "reliability.svg", "roc.svg", "equity.svg",
     }  # fmt: skip
+    assert "| model | logistic regression | base rate |" in (folder / "card.md").read_text()
     assert not (tmp_path / "output/failure").exists()
 
 
