@@ -46,6 +46,7 @@ snapshots: setup-dev ## Write the templates anew as reviewers read them: tests/i
 	$(BIN)/python -m tests.infra.snapshots
 
 train: setup-dev ## Train the model that is shipped anew (CANDLES="FILE …"; the candles below TICKWIRE_REALDATA unless given)
+	@test -n "$(CANDLES)" || { echo "no candles in $(TICKWIRE_REALDATA)/candles; name them: make train CANDLES=\"FILE …\"" >&2; exit 1; }
 	$(BIN)/tickwire train --candles $(CANDLES) --out tickwire/model/shipped
 
 reliability: setup-dev ## Make docs/reliability.md anew: every fault, every pair, every kill, a long outage (an hour)

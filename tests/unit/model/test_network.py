@@ -115,7 +115,7 @@ def test_the_calibration_is_in_the_graph(walk: tuple[FittedLstm, LabelledRows]) 
 
 
 def test_the_same_rows_and_seed_give_the_same_model_and_another_seed_another() -> None:
-    learn, validate, _ = parts(series(1_000, strength=2.0, seed=4))
+    learn, validate, _ = parts(series(500, strength=2.0, seed=4))
     once = replace(SMALL, epochs=1)
     graphs = [estimator.fit(learn, validate).graph() for estimator in (once, once, replace(once, seed=2))]
     assert graphs[0] == graphs[1]
