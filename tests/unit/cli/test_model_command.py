@@ -1,5 +1,7 @@
-"""``tickwire model`` on AWS, as moto has it: status, roll-back, starting a run, and what is refused. Listings and approvals:
-``test_model_aws.py``; ramps and whole runs, which moto has not: tests/integration/test_model_command.py.
+"""``tickwire model`` on AWS, as moto has it: status, roll-back, starting a run, and what is refused.
+
+Listings and approvals: ``test_model_aws.py``. Ramps and whole runs, which moto has not:
+``tests/integration/test_model_command.py``.
 """
 
 import json
