@@ -18,8 +18,10 @@ DASHBOARD := dashboard/dist/index.html
 RUN_ARGS ?=
 BENCH_ARGS ?=
 SYNTH_ARGS ?=
+TICKWIRE_REALDATA ?= ../shared/realdata
+CANDLES ?= $(wildcard $(TICKWIRE_REALDATA)/candles/*_15m_*.parquet)
 
-.PHONY: help setup setup-dev run test test-all synth snapshots reliability bench bench-quick setup-peers test-localstack setup-localstack check format lock lock-localstack lock-peers clean
+.PHONY: help setup setup-dev run test test-all train synth snapshots reliability bench bench-quick setup-peers test-localstack setup-localstack check format lock lock-localstack lock-peers clean
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -42,6 +44,10 @@ synth: setup-dev node_modules/.package-lock.json ## Make what `cdk deploy` uploa
 
 snapshots: setup-dev ## Write the templates anew as reviewers read them: tests/infra/snapshots
 	$(BIN)/python -m tests.infra.snapshots
+
+train: setup-dev ## Train the model that is shipped anew (CANDLES="FILE …"; the candles below TICKWIRE_REALDATA unless given)
+	@test -n "$(CANDLES)" || { echo "no candles in $(TICKWIRE_REALDATA)/candles; name them: make train CANDLES=\"FILE …\"" >&2; exit 1; }
+	$(BIN)/tickwire train --candles $(CANDLES) --out tickwire/model/shipped
 
 reliability: setup-dev ## Make docs/reliability.md anew: every fault, every pair, every kill, a long outage (an hour)
 	rm -rf .tickwire/reliability && mkdir -p .tickwire/reliability

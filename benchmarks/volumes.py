@@ -20,7 +20,8 @@ import numpy as np
 from benchmarks.market import narrowed, simulate, sorted_trades
 from lambdas.broadcaster.last_values import LastValues
 from lambdas.broadcaster.messages import Item, update_messages
-from lambdas.broadcaster.values import Value, values_of
+from lambdas.broadcaster.value import Value
+from lambdas.broadcaster.values import values_of
 from lambdas.lake_writer.files import data_files
 from lambdas.store_writer.changes import changes_of
 from tickwire.columns import Int64, QuoteBatch, TradeBatch

@@ -17,6 +17,7 @@ from local.event_source import EventSource
 from local.identity import LocalUser
 from local.page import Page
 from local.postgres import LocalPostgres
+from local.sagemaker.process import LocalSageMaker
 from local.shard_delivery import MappingStatistics
 from local.valkey import LocalValkey
 from local.watcher import Watcher
@@ -84,7 +85,7 @@ class LocalPlatform:
             steps = [
                 pool.submit(self._timed, "Valkey", lambda: self._begin("Valkey", self.valkey)),
                 pool.submit(self._timed, "PostgreSQL", self._start_database),
-                pool.submit(self._timed, "cloud emulator", lambda: self._begin("cloud emulator", self.emulator)),
+                pool.submit(self._timed, "cloud emulator", self._start_emulator),
             ]
             if self._source.exchange_arguments is not None:
                 steps.append(pool.submit(self._timed, "exchange", self._start_exchange))
@@ -93,7 +94,11 @@ class LocalPlatform:
             folder = assembly.result()
         os.environ["AWS_ENDPOINT_URL"] = self.emulator.endpoint_url
         self.deployment = self._timed("stacks (CloudFormation)", lambda: self._deploy(folder))
-        self._timed("functions (first start)", self._warm_functions)
+        with ThreadPoolExecutor(1) as pool:
+            # Functions import for as long as a model's server does.
+            serving = pool.submit(self._timed, "model", self._serve_model)
+            self._timed("functions (first start)", self._warm_functions)
+            serving.result()
         functions = self.deployment.functions
         self.event_source = EventSource(
             self.deployment.event_source_mappings,
@@ -116,6 +121,11 @@ class LocalPlatform:
         self._timed("WebSocket API", self._start_watcher)
         self._timed("backfiller", self.start_backfiller)
         self._timed("ingestor", self.start_ingestor)
+        self.sagemaker.train_nightly(
+            machine=self.output("NightlyTraining"),
+            function=functions["model_rollout"],
+            lake_database=self.output("LakeDatabaseName"),
+        )
         self._write_state()
 
     def stop(self) -> None:
@@ -155,6 +165,8 @@ class LocalPlatform:
             "exchange_url": self.exchange_url,
             "ingestor_url": self.ingestor_url,
             "backfiller_url": self.backfiller_url,
+            "sagemaker_url": self.sagemaker.url,
+            "model_endpoint": self.output("ModelEndpoint"),
         }
 
     def output(self, name: str) -> str:
@@ -202,6 +214,7 @@ class LocalPlatform:
                 **self._task_environment(),
                 "TICKWIRE_HISTORIES": json.dumps(self._histories()),
                 "TICKWIRE_STATE_URL": self.valkey.url,
+                "TICKWIRE_MINUTES_URL": self.valkey.url,
                 "TICKWIRE_DATABASE_URL": self.postgres.url,
                 "TICKWIRE_DATABASE_IAM": "false",
                 "TICKWIRE_LAKE_BUCKET": self.output("LakeBucket"),
@@ -225,7 +238,7 @@ class LocalPlatform:
 
     def check(self) -> None:
         """Raise a TickwireError that says why, if a process of the run has died."""
-        for child in (self.exchange, self.ingestor, self.backfiller):
+        for child in (self.exchange, self.ingestor, self.backfiller, self.sagemaker.child, self.sagemaker.nightly):
             if child is not None and child.returncode is not None:
                 raise ChildFailed(f"the {child.name} ended with status {child.returncode}:\n{child.log_tail()}")
         self.emulator.check()
@@ -285,6 +298,14 @@ class LocalPlatform:
         with psycopg.connect(self.postgres.url) as connection:
             apply(connection)
 
+    def _start_emulator(self) -> None:
+        self._begin("cloud emulator", self.emulator)
+        self.sagemaker = LocalSageMaker(self._folder, endpoint_url=self.emulator.endpoint_url)
+        self._begin("SageMaker", self.sagemaker)
+
+    def _serve_model(self) -> None:
+        self.sagemaker.serve(endpoint=self.output("ModelEndpoint"), bucket=self.output("ModelBucket"))
+
     def _start_exchange(self) -> None:
         arguments = self._source.exchange_arguments or ()
         self.exchange = ChildProcess(
@@ -303,6 +324,8 @@ class LocalPlatform:
             "TICKWIRE_STATE_URL": self.valkey.url,
             "TICKWIRE_DATABASE_URL": self.postgres.url,
             "TICKWIRE_DATABASE_IAM": "false",
+            "AWS_ENDPOINT_URL_SAGEMAKER": self.sagemaker.url,
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": self.sagemaker.url,
             "POWERTOOLS_TRACE_DISABLED": "1",
             "POWERTOOLS_LOG_LEVEL": "WARNING",
         }

@@ -48,6 +48,7 @@ KEPT_TYPES = frozenset(
         "AWS::S3::BucketPolicy",
         "AWS::SQS::Queue",
         "AWS::SQS::QueuePolicy",
+        "AWS::StepFunctions::StateMachine",
     }
 )
 
@@ -65,9 +66,8 @@ LEFT_OUT = {
     "AWS::ApiGateway::Account": "the emulator needs no leave to write logs",
     "AWS::Athena::": "DuckDB reads the lake",
     "AWS::CloudWatch::CompositeAlarm": "the emulator has no alarms over alarms",
-    "AWS::SageMaker::": "nothing is trained or served by SageMaker on a laptop",
+    "AWS::SageMaker::": "local/sagemaker stands in for it",
     "AWS::Scheduler::": "a laptop keeps no hours: nothing is trained, compacted or swept by the clock",
-    "AWS::StepFunctions::": "nothing is trained at night on a laptop",
     "AWS::Logs::MetricFilter": "whoever runs it reads the log",
     "AWS::CDK::Metadata": "says nothing about a resource",
     "Custom::": "the local run does what it would have done",

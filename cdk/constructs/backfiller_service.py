@@ -10,7 +10,7 @@ from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import Comparison, Missing, new_alarm
 from cdk.constructs.database import BACKFILLER
 from cdk.constructs.grants import grant_put_records, grant_send_messages
-from cdk.constructs.state_store import READERS
+from cdk.constructs.state_store import FILLERS, READERS
 from cdk.constructs.task_service import TaskService, task_metric
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -52,6 +52,7 @@ class BackfillerService(TaskService):
             environment={
                 "TICKWIRE_HISTORIES": json.dumps(histories, separators=(",", ":")),
                 "TICKWIRE_STATE_URL": data.state.url(READERS),
+                "TICKWIRE_MINUTES_URL": data.state.url(FILLERS),
                 "TICKWIRE_RAW_STREAM": streams.trades_raw.stream_name,
                 "TICKWIRE_FRAMES_DLQ_URL": streams.frames_dlq.queue_url,
                 "TICKWIRE_DEAD_LETTER_BUCKET": streams.dead_letters.bucket_name,
@@ -76,7 +77,8 @@ class BackfillerService(TaskService):
         )
         data.database.grant_login(self.role, BACKFILLER)
         data.database.open_to(self.security_group, "Backfiller")
-        data.state.grant_connect(self.role, READERS)
+        for user in (READERS, FILLERS):
+            data.state.grant_connect(self.role, user)
         data.state.open_to(self.security_group, "Backfiller")
         for venue in settings.groups():
             self._alarm_on_missing_ids(venue, settings.alarm_missing_minutes)

@@ -4,7 +4,7 @@ Each also gives what the call needs of the key: of Kinesis and S3 a data key to 
 of SQS both to send (developer guides, "Key management" and "Data encryption").
 """
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
@@ -45,6 +45,19 @@ def grant_items(role: iam.IGrantable, table: dynamodb.ITable, *operations: str) 
     grant(role, *(f"dynamodb:{operation}" for operation in operations), on=table.table_arn)
     if table.encryption_key is not None:
         table.encryption_key.grant_encrypt_decrypt(role)
+
+
+def grant_invoke_endpoint(role: iam.IGrantable, name: str) -> None:
+    """Let a role ask the SageMaker endpoint of this name, in the role's own account and region.
+
+    SageMaker reads what it captures and stores by its own role, so the caller needs no key.
+    """
+    stack = Stack.of(role.grant_principal)  # type: ignore[arg-type]
+    grant(
+        role,
+        "sagemaker:InvokeEndpoint",
+        on=stack.format_arn(service="sagemaker", resource="endpoint", resource_name=name),
+    )
 
 
 def feed_from_queue(

@@ -28,6 +28,11 @@ _INVOCATIONS_PER_INSTANCE = 30_000
 _P99_MICROSECONDS = 100_000
 
 
+def endpoint_name(settings: StageSettings) -> str:
+    """Give the endpoint's name, by which those ask it that know nothing of the stack it is in."""
+    return f"tickwire-{settings.stage}"
+
+
 class ModelEndpoint(Construct):
     """A SageMaker endpoint with the variants ``champion`` and ``challenger``, encrypted, isolated, and captured.
 

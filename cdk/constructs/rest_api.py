@@ -20,6 +20,9 @@ ROUTES = {
     "/ws-tickets": apigateway.HttpMethod.POST,
     "/v1/bars": apigateway.HttpMethod.GET,
     "/v1/continuity": apigateway.HttpMethod.GET,
+    "/v1/predictions": apigateway.HttpMethod.GET,
+    "/v1/signals": apigateway.HttpMethod.GET,
+    "/v1/sentiment": apigateway.HttpMethod.GET,
 }
 OPEN_ROUTES = {"/v1/health": apigateway.HttpMethod.GET}
 
@@ -46,7 +49,7 @@ class RestApi(Construct):
         self.api = apigateway.HttpApi(
             self,
             "Api",
-            description=f"Tickwire {settings.stage}: tickets, bars, completeness",
+            description=f"Tickwire {settings.stage}: tickets, bars, completeness, predictions",
             create_default_stage=False,
         )
         self.stage = apigateway.HttpStage(

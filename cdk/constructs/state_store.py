@@ -12,17 +12,23 @@ from cdk.constructs.alarm import new_alarm
 from cdk.settings import StateStoreSettings
 
 STAGES = "stages"
-"""The user of who keeps its state there: validator and signals."""
+"""The user of who keeps its state there: validator and market."""
+SIGNALS = "signals"
+"""The user of who keeps the symbols' minutes beside its state."""
 READERS = "readers"
 """The user of who looks at the states: the backfiller, and an audit."""
+FILLERS = "fillers"
+"""The user of who fills in minutes from the exchanges' histories: the backfiller."""
 
-_KEYS = "~tickwire:state:*"
+_KEYS, _MINUTES = "~tickwire:state:*", "~tickwire:minutes:*"
 # What the library asks a cluster for when it connects.
 _CONNECTING = "+cluster|slots +command +client|setinfo"
 ACCESS = {
     # A save is a script, and a script may do what its caller may.
     STAGES: f"on {_KEYS} resetchannels -@all +eval +hget +hset +hmget {_CONNECTING}",
+    SIGNALS: f"on {_KEYS} {_MINUTES} resetchannels -@all +eval +hget +hset +hmget +get +setrange +expire {_CONNECTING}",
     READERS: f"on {_KEYS} resetchannels -@all +hget +hmget {_CONNECTING}",
+    FILLERS: f"on {_MINUTES} resetchannels -@all +eval +get +setrange +expire {_CONNECTING}",
 }
 """What each user may do, as ACL SETUSER takes it: what the code calls, tested word by word, and no more."""
 

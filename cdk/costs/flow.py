@@ -12,7 +12,14 @@ from cdk.settings import StageSettings
 # Assumed, since nothing has run on AWS. Seconds of a PutRecords call, and of an invocation beside its CPU time:
 # calls to Valkey, Kinesis, DynamoDB, PostgreSQL or S3.
 PUT_SECONDS = 0.015
-CALL_SECONDS = {"validator": 0.025, "signals": 0.025, "broadcaster": 0.03, "store_writer": 0.06, "lake_writer": 0.2}
+CALL_SECONDS = {
+    "validator": 0.025,
+    "signals": 0.025,
+    "market": 0.03,
+    "broadcaster": 0.03,
+    "store_writer": 0.06,
+    "lake_writer": 0.2,
+}
 COMMIT_SECONDS = 2.0
 
 HEADROOM = 0.7
@@ -97,6 +104,7 @@ class Flow:
             "validator": self.volumes.raw_records,
             "signals": self.volumes.clean_records,
             "lake_writer": self.volumes.clean_records,
+            "market": self.volumes.event_records,
             "store_writer": self.volumes.event_records,
             "broadcaster": self.volumes.event_records,
         }[consumer]
@@ -106,6 +114,7 @@ class Flow:
             "validator": self.volumes.raw_bytes,
             "signals": self.volumes.clean_bytes,
             "lake_writer": self.volumes.clean_bytes,
+            "market": self.volumes.event_bytes,
             "store_writer": self.volumes.event_bytes,
             "broadcaster": self.volumes.event_bytes,
         }[consumer]
@@ -115,6 +124,7 @@ class Flow:
             "validator": self.volumes.validator_cpu,
             "signals": self.volumes.signals_cpu,
             "lake_writer": self.volumes.lake_cpu,
+            "market": 0.0,
             "store_writer": 0.0,
             "broadcaster": self.volumes.broadcaster_cpu,
         }[consumer]

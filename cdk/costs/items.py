@@ -18,11 +18,13 @@ INGESTOR_SECONDS = 1e-6
 ROWS_A_CAPACITY_UNIT = 15_000
 ROW_IO = 0.25
 ROW_BYTES = 300
+FACTS_BYTES = 700
+"""Of a symbol, what the market's function keeps: eleven minutes of some 60 bytes."""
 SPOT = 0.3
 """Of the ordinary price."""
 # The first request of a second, and one in twenty of those beyond: X-Ray's default.
 _TRACED, _TRACED_SHARE = 1, 0.05
-_STREAM_FUNCTIONS = ("validator", "signals", "broadcaster", "store_writer", "lake_writer")
+_STREAM_FUNCTIONS = ("validator", "signals", "market", "broadcaster", "store_writer", "lake_writer")
 _PUT_UNIT = 25_000
 _ON_DEMAND_UNIT = 1_024
 _MESSAGE_UNIT = 32_000
@@ -75,7 +77,7 @@ def _streams(flow: Flow) -> Iterator[Item]:
     streams = (
         (volumes.raw_records * used, volumes.raw_bytes * used, ("validator",)),
         (flow.batches("validator"), volumes.clean_bytes * used, ("signals", "lake_writer")),
-        (flow.batches("signals"), volumes.event_bytes * used, ("broadcaster", "store_writer")),
+        (flow.batches("signals"), volumes.event_bytes * used, ("broadcaster", "market", "store_writer")),
     )
     month = price.SECONDS
     fans = [
@@ -176,7 +178,12 @@ def _state(flow: Flow) -> Iterator[Item]:
 def state_bytes(flow: Flow) -> float:
     """Give the bytes of state written a second."""
     volumes = flow.volumes
-    return flow.batches("validator") * volumes.validator_state + flow.batches("signals") * volumes.signals_state
+    facts = 0.0 if flow.share is None else FACTS_BYTES * flow.share.symbols
+    return (
+        flow.batches("validator") * volumes.validator_state
+        + flow.batches("signals") * volumes.signals_state
+        + flow.batches("market") * facts
+    )
 
 
 def _lake(flow: Flow) -> Iterator[Item]:

@@ -16,12 +16,15 @@ _CONSUMERS = {
     # A screen is for now: what is five minutes old is in the database, and would only keep it late.
     "broadcaster": {"batch_size": 200, "window_seconds": 0, "fan_out": True, "max_record_age_seconds": 300},
     "store_writer": {"batch_size": 500, "window_seconds": 1, "fan_out": False},
+    # It gives a record a minute, and waits for the slowest symbol anyway.
+    "market": {"batch_size": 500, "window_seconds": 1, "fan_out": False},
     "lake_writer": {"batch_size": 5000, "window_seconds": 10, "fan_out": False},
 }
 
 _FUNCTIONS = {
     "validator": {"memory": 1769, "timeout_seconds": 60},
     "signals": {"memory": 1769, "timeout_seconds": 60},
+    "market": {"memory": 1024, "timeout_seconds": 60},
     "lake_writer": {"memory": 1769, "timeout_seconds": 120},
     # A whole processor: a compaction reads and writes a day's manifests.
     "lake_committer": {"memory": 1769, "timeout_seconds": 60},

@@ -9,7 +9,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk.constructs.function_code import FunctionSource
-from cdk.constructs.model_endpoint import CAPTURE, ModelEndpoint
+from cdk.constructs.model_endpoint import CAPTURE, ModelEndpoint, endpoint_name
 from cdk.constructs.model_images import ModelImages
 from cdk.constructs.model_roles import ModelRole
 from cdk.constructs.nightly_run import NightlyRun
@@ -43,7 +43,7 @@ class ModelStack(Stack):
     ) -> None:
         super().__init__(scope, id_, **stack)
         removal = removal_of(settings)
-        name = f"tickwire-{settings.stage}"
+        name = endpoint_name(settings)
         self.key = kms.Key(self, "Key", description="Tickwire model", enable_key_rotation=True, removal_policy=removal)
         self.bucket = self._new_bucket(removal)
         registry = sagemaker.CfnModelPackageGroup(

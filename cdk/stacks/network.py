@@ -30,6 +30,12 @@ _INTERFACES = {
         "sqs",
         ("sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"),
     ),
+    # Signals ask the model.
+    "SageMakerRuntime": (
+        ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_RUNTIME,
+        "sagemaker",
+        ("sagemaker:InvokeEndpoint",),
+    ),
     # The migrations read the login of the database's owner.
     "SecretsManager": (
         ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,

@@ -97,8 +97,8 @@ class ObservabilityStack(Stack):
         watched = [one for one in alarms_in(scope) if Stack.of(one.alarm).region == self.region]
         pages = self._add_pages(watched, delivery)
 
-        consumers = [processing.validator, processing.signals, processing.lake_writer, processing.store_writer]
-        consumers.append(delivery.broadcaster)
+        consumers = [processing.validator, processing.signals, processing.market, processing.lake_writer]
+        consumers += [processing.store_writer, delivery.broadcaster]
         functions = [*consumers, processing.lake_committer, processing.dead_letters]
         functions += [delivery.websocket, delivery.authorizer, delivery.answers, self.canary]
         self._add_dashboard(

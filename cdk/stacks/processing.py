@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from aws_cdk import CfnOutput, Duration, Stack, triggers
+from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from cdk.constructs.acknowledge import acknowledge
+from cdk.constructs.alarm import new_alarm
 from cdk.constructs.function_code import FunctionSource
-from cdk.constructs.grants import feed_from_queue, grant_put_records, grant_send_messages
+from cdk.constructs.grants import feed_from_queue, grant_invoke_endpoint, grant_put_records, grant_send_messages
 from cdk.constructs.log_metric import alarm_on_stopped_partitions
+from cdk.constructs.model_endpoint import endpoint_name
 from cdk.constructs.service_function import ServiceFunction
-from cdk.constructs.state_store import STAGES
+from cdk.constructs.state_store import SIGNALS, STAGES
 from cdk.constructs.stream_function import StreamFunction
 from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
@@ -24,7 +27,7 @@ _DATABASE_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "psycopg[bin
 
 
 class ProcessingStack(Stack):
-    """Stateless: validator, signals, the lake's writer and committer, the database's writers."""
+    """Stateless: validator, signals, market, the lake's writer and committer, the database's writers."""
 
     def __init__(
         self,
@@ -48,7 +51,8 @@ class ProcessingStack(Stack):
         data.database.allow_from(network.function_group, "Writers")
 
         self.validator = self._new_validator()
-        self.signals = self._new_signals()
+        self.signals = self._new_signals(endpoint_name(settings))
+        self.market = self._new_market()
         self.lake_writer = self._new_lake_writer()
         self.lake_committer = self._new_lake_committer()
         self.store_writer = self._new_store_writer()
@@ -58,6 +62,7 @@ class ProcessingStack(Stack):
         for function in (
             self.validator,
             self.signals,
+            self.market,
             self.lake_writer,
             self.lake_committer,
             self.store_writer,
@@ -94,7 +99,7 @@ class ProcessingStack(Stack):
         self._data.state.grant_connect(validator.function, STAGES)
         return validator
 
-    def _new_signals(self) -> StreamFunction:
+    def _new_signals(self, endpoint: str) -> StreamFunction:
         signals = StreamFunction(
             self,
             "Signals",
@@ -103,14 +108,50 @@ class ProcessingStack(Stack):
             failures=self._streams.failures,
             environment={
                 "TICKWIRE_EVENTS_STREAM": self._streams.market_events.stream_name,
-                "TICKWIRE_STATE_URL": self._data.state.url(STAGES),
+                "TICKWIRE_STATE_URL": self._data.state.url(SIGNALS),
+                # By name: the model's stack may come later, or not yet, and predictions are absent until it is there.
+                "TICKWIRE_MODEL_ENDPOINT": endpoint,
             },
             **self._in_vpc,
             **self._shared,
         )
         grant_put_records(signals.function, self._streams.market_events)
-        self._data.state.grant_connect(signals.function, STAGES)
+        grant_invoke_endpoint(signals.function, endpoint)
+        self._data.state.grant_connect(signals.function, SIGNALS)
+        new_alarm(
+            signals,
+            "BreakerOpen",
+            cloudwatch.Metric(
+                namespace="Tickwire",
+                metric_name="BreakerOpen",
+                dimensions_map={"service": signals.name},
+                period=Duration.minutes(1),
+                statistic="Sum",
+            ),
+            runbook="predictions-absent",
+            says="The model's endpoint does not answer, and predictions are absent",
+            threshold=0,
+            periods=5,
+        )
         return signals
+
+    def _new_market(self) -> StreamFunction:
+        market = StreamFunction(
+            self,
+            "Market",
+            name="market",
+            stream=self._streams.market_events,
+            failures=self._streams.failures,
+            environment={
+                "TICKWIRE_EVENTS_STREAM": self._streams.market_events.stream_name,
+                "TICKWIRE_STATE_URL": self._data.state.url(STAGES),
+            },
+            **self._in_vpc,
+            **self._shared,
+        )
+        grant_put_records(market.function, self._streams.market_events)
+        self._data.state.grant_connect(market.function, STAGES)
+        return market
 
     def _new_lake_writer(self) -> StreamFunction:
         writer = StreamFunction(

@@ -4,6 +4,7 @@ import { Evidence } from "./components/Evidence";
 import { GapPanel } from "./components/GapTable";
 import { Header, type Page } from "./components/Header";
 import { HeatMap } from "./components/HeatMap";
+import { Outlook } from "./components/Outlook";
 import { SymbolTable } from "./components/SymbolTable";
 import { TradeTape } from "./components/TradeTape";
 import type { Interval, Market } from "./feed/market";
@@ -37,7 +38,10 @@ export function App({ market, source }: { market: Market; source: string }) {
           <main>
             <SymbolTable symbols={symbols} selected={selected} onSelect={setSelected} />
             <Chart market={market} view={view} interval={interval} onInterval={setInterval} />
-            <TradeTape view={view} />
+            <div className="side">
+              <Outlook market={market} view={view} />
+              <TradeTape view={view} />
+            </div>
           </main>
           <Evidence market={market} tab={evidence} onTab={setEvidence} />
         </>

@@ -20,6 +20,16 @@ export const clock = (milliseconds: number): string => new Date(milliseconds).to
 export const milliseconds = (value: number | null): string =>
   value === null ? "–" : value >= 10_000 ? `${(value / 1000).toFixed(1)} s` : `${value.toFixed(0)} ms`;
 
+/** An estimate, to six digits at most. */
+export const estimate = (value: number | null): string =>
+  value === null ? "–" : value.toLocaleString("en-US", { maximumSignificantDigits: 6 });
+
+/** A fraction as a percentage; a true minus, and no percent of -0. */
+export function share(fraction: number, places = 1): string {
+  const text = Math.abs(fraction * 100).toFixed(places);
+  return `${fraction < 0 && Number(text) > 0 ? "−" : ""}${text} %`;
+}
+
 /** A number that fits into a small cell: 12, 5k, 34k, 6m. */
 export function short(value: number): string {
   if (value < 1_000) return `${value}`;

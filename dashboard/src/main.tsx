@@ -2,6 +2,7 @@ import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { Connection } from "./feed/connection";
 import { Market } from "./feed/market";
+import { CONCLUSION_TOPICS, MARKET_TOPICS } from "./feed/protocol";
 import { LocalSession, type Login, LoginSession } from "./feed/session";
 import "./styles.css";
 
@@ -20,7 +21,8 @@ try {
   void new Connection(
     url.href,
     session,
-    ["bars.1s", "bars.1m", "trades", "quotes", "health"],
+    // Apart, since the snapshot of a large market is cut: what is concluded has one of its own.
+    [MARKET_TOPICS, CONCLUSION_TOPICS],
     (message) => market.apply(message),
     (state) => market.setConnection(state),
   ).open();

@@ -4,12 +4,15 @@ import asyncio
 import logging
 import time
 
+from valkey import ValkeyError
+
 from ecs_tasks.backfiller.delivery import PageDelivery
 from ecs_tasks.backfiller.logs import log
 from ecs_tasks.backfiller.market import MAX_FILLS, FillJob, Market
 from ecs_tasks.backfiller.outlet import Outlet
 from ecs_tasks.backfiller.pause import Pause
 from ecs_tasks.backfiller.venue import Venue
+from ecs_tasks.backfiller.window import FillMinutes
 from ecs_tasks.shared.table import CoordinationUnavailable
 from tickwire.backfill.turns import Turns
 from tickwire.records import Heartbeat
@@ -34,10 +37,20 @@ class Lane:
     Parameters
     ----------
     settle_seconds : how long what was accepted may take to be seen in the validator's state
+    fill_minutes : keeps the minutes of the symbols' last day; None where nobody wants them
     pause : waits that end when the task stops
     """
 
-    def __init__(self, key: str, venue: Venue, *, outlet: Outlet, settle_seconds: float, pause: Pause) -> None:
+    def __init__(
+        self,
+        key: str,
+        venue: Venue,
+        *,
+        outlet: Outlet,
+        settle_seconds: float,
+        pause: Pause,
+        fill_minutes: FillMinutes | None = None,
+    ) -> None:
         self.venue = venue.name
         self.markets: dict[str, Market] = {}
         self.turns: Turns[str, FillJob] = Turns()
@@ -45,6 +58,7 @@ class Lane:
         self._venue = venue
         self._outlet = outlet
         self._settle = settle_seconds
+        self._fill_minutes = fill_minutes
         self._pause = pause
         self._scanned = asyncio.Event()
         self._since_tail = 0
@@ -81,7 +95,7 @@ class Lane:
             return True
         turn = self.turns.next()
         if turn is None:
-            return False
+            return await self._warm_window(now)
         self._since_tail += 1
         await self._ask(*turn)
         return True
@@ -172,6 +186,36 @@ class Lane:
                 # The venue says so now, whenever the trade itself was.
                 await self._outlet.heartbeat(Heartbeat(self._venue.name, market.symbol, highest, received, received))
                 market.stats.heartbeats += 1
+
+    async def _warm_window(self, now: float) -> bool:
+        """Fetch a page of the symbol's last day whose turn it is, if any is due; trades come first."""
+        if self._fill_minutes is None:
+            return False
+        market = min(self.markets.values(), key=lambda one: one.window.due_at, default=None)
+        if market is None or market.window.due_at > now:
+            return False
+        cursor = market.window.cursor(time.time_ns())
+        if cursor is None or cursor.request is None:
+            return True
+        reply = await self._send(market, cursor.request)
+        if reply is None:
+            market.window.failed(time.monotonic())
+            return True
+        try:
+            page = cursor.feed(reply, time.time_ns())
+            closed = [candle for candle in page.candles if candle.closed]
+            await asyncio.to_thread(self._fill_minutes, self._venue.name, market.symbol, closed)
+        except (RequestRejected, UnreadableReply, ValkeyError) as error:
+            market.stats.last_reason = f"window: {error}"[:300]
+            market.window.failed(time.monotonic())
+        except (RateLimited, VenueUnavailable, VenueRefused) as error:
+            market.window.failed(time.monotonic())
+            await self._hold(market, error)
+        else:
+            self._venue.answered()
+            market.stats.minutes += len(closed)
+            market.window.took(time.monotonic())
+        return True
 
     def _end(self, symbol: str, job: FillJob) -> None:
         now = time.monotonic()

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ecs_tasks.backfiller.states import SymbolSight
 from ecs_tasks.backfiller.stats import SymbolStats
+from ecs_tasks.backfiller.window import WindowWatch
 from tickwire.backfill.plan import backoff_seconds, choose, cluster, start_time
 from tickwire.backfill.second_look import SecondLook
 from tickwire.backfill.tail import TailWatch
@@ -47,6 +48,7 @@ class Market:
         self.stats = stats
         self.watch = GapWatch(grace_seconds=grace_seconds)
         self.tail = TailWatch(check_seconds=tail_check_seconds)
+        self.window = WindowWatch(history, symbol)
         self.second_look = SecondLook(seconds=second_look_seconds)
         self.missing = IntervalSet()
         self._sight = SymbolSight(IntervalSet(), (), -1, 0)

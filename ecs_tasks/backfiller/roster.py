@@ -12,6 +12,7 @@ from ecs_tasks.backfiller.pause import Pause
 from ecs_tasks.backfiller.settings import BackfillerSettings
 from ecs_tasks.backfiller.states import Sight
 from ecs_tasks.backfiller.venue import Venue
+from ecs_tasks.backfiller.window import FillMinutes
 
 LATE_SECONDS = 60.0
 """Ids missing for longer are a reason to look."""
@@ -20,12 +21,15 @@ LATE_SECONDS = 60.0
 class Roster:
     """Takes in what the validator says, and gives new lanes for the host to run."""
 
-    def __init__(self, settings: BackfillerSettings, *, outlet: Outlet, pause: Pause) -> None:
+    def __init__(
+        self, settings: BackfillerSettings, *, outlet: Outlet, pause: Pause, fill_minutes: FillMinutes | None = None
+    ) -> None:
         self.venues: dict[str, Venue] = {}
         """By their names in columns; the host puts them in."""
         self._settings = settings
         self._outlet = outlet
         self._pause = pause
+        self._fill_minutes = fill_minutes
         self._markets: dict[tuple[str, str], Market] = {}
         self._lanes: dict[str, Lane] = {}
         self._unserved: dict[tuple[str, str], tuple[int, float]] = {}
@@ -109,7 +113,12 @@ class Roster:
         key = venue.history.budget_key(symbol)
         if key not in self._lanes:
             self._lanes[key] = Lane(
-                key, venue, outlet=self._outlet, settle_seconds=settings.settle_seconds, pause=self._pause
+                key,
+                venue,
+                outlet=self._outlet,
+                settle_seconds=settings.settle_seconds,
+                fill_minutes=self._fill_minutes,
+                pause=self._pause,
             )
             new.append(self._lanes[key])
         self._lanes[key].markets[symbol] = market

@@ -7,6 +7,7 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 
 from ecs_tasks.backfiller.budgets import NewBudget, common_budgets, own_budget
+from ecs_tasks.backfiller.minutes import into
 from ecs_tasks.backfiller.settings import BackfillerSettings
 from ecs_tasks.backfiller.states import ValidatorStates
 from ecs_tasks.backfiller.task import BackfillerTask, Companion, say
@@ -44,6 +45,7 @@ def new_task(settings: BackfillerSettings) -> BackfillerTask:
         ),
         leases=leases,
         new_budget=new_budget,
+        fill_minutes=into(connect(settings.minutes_url)) if settings.minutes_url else None,
         companion=_bar_repair(settings, put) if settings.repairs_bars else None,
     )
 

@@ -49,6 +49,8 @@ class BackfillerSettings(BaseSettings):
     """Two feeds of one venue (both of Coinbase's) have one history, so the second is left out."""
     state_url: Annotated[str, Field(min_length=1)]
     """The Valkey that holds the validator's states."""
+    minutes_url: str = ""
+    """The same, by a user who may fill in minutes; empty for a task that fills in none."""
     raw_stream: Annotated[str, Field(min_length=1)]
     frames_dlq_url: Annotated[str, Field(min_length=1)]
     dead_letter_bucket: str = ""

@@ -8,8 +8,9 @@ from typing import Any
 class SymbolStats:
     """What was done for one symbol.
 
-    ``requests`` counts those sent for its fills and tail checks, ``retries`` fills that left ids
-    unresolved or failed, ``budget_waits`` requests that had to wait for their venue's limit.
+    ``requests`` counts those sent for its fills, tail checks and windows, ``minutes`` the candles kept,
+    ``retries`` fills that left ids unresolved or failed, ``budget_waits`` requests that had to wait for
+    their venue's limit.
     ``filled_seconds`` are from first seen missing to seen filled, the last and the longest.
     """
 
@@ -23,6 +24,7 @@ class SymbolStats:
     budget_wait_seconds: float = 0.0
     tail_checks: int = 0
     heartbeats: int = 0
+    minutes: int = 0
     filled: int = 0
     filled_seconds_last: float | None = None
     filled_seconds_max: float | None = None

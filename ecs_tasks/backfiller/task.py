@@ -21,6 +21,7 @@ from ecs_tasks.backfiller.settings import BackfillerSettings
 from ecs_tasks.backfiller.states import ValidatorStates
 from ecs_tasks.backfiller.tenure import Tenure
 from ecs_tasks.backfiller.venue import Venue
+from ecs_tasks.backfiller.window import FillMinutes
 from ecs_tasks.ingestor.dead_frames import Send
 from ecs_tasks.ingestor.health import HealthServer
 from ecs_tasks.ingestor.notices import NoticeBoard
@@ -54,6 +55,7 @@ class BackfillerTask:
     put, send : the calls to Kinesis and SQS
     leases : who fills which venue; None where this task has no others beside it
     new_budget : gives the venues' budgets
+    fill_minutes : keeps the minutes that predictions are made from; None where nobody predicts
     companion : works beside the fills while the task runs (bar repair)
     """
 
@@ -66,6 +68,7 @@ class BackfillerTask:
         send: Send,
         leases: Leases | None = None,
         new_budget: NewBudget = own_budget,
+        fill_minutes: FillMinutes | None = None,
         companion: Companion | None = None,
     ) -> None:
         self.settings = settings
@@ -78,7 +81,7 @@ class BackfillerTask:
         )
         self._notices = NoticeBoard(partitions=settings.partitions, interval=NOTICE_NS)
         self._pause = Pause()
-        self._roster = Roster(settings, outlet=self._outlet, pause=self._pause)
+        self._roster = Roster(settings, outlet=self._outlet, pause=self._pause, fill_minutes=fill_minutes)
         self._running: set[asyncio.Task[None]] = set()
         self._blind = ""
         self._looked = time.monotonic()

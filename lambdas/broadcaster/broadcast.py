@@ -20,7 +20,8 @@ from lambdas.broadcaster.latency import HERE, Latencies, LatencyReport
 from lambdas.broadcaster.messages import ANY_SYMBOL, Data, Item, update_messages
 from lambdas.broadcaster.outbox import Outbox
 from lambdas.broadcaster.subscribers import Subscribers
-from lambdas.broadcaster.values import Value, values_of
+from lambdas.broadcaster.value import Value
+from lambdas.broadcaster.values import values_of
 from lambdas.delivery.event import StreamInput, decode_event, decode_input, inputs_by_partition, unbundled
 from lambdas.delivery.tracing import RecordSegments
 from tickwire.errors import DamagedRecord, UnknownRecordVersion

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from lambdas.broadcaster.health import Order
 from lambdas.broadcaster.messages import BarData, Data
-from lambdas.broadcaster.values import Value
+from lambdas.broadcaster.value import Value
 
 STORE_SECONDS = 1.0
 _BARS_AT_HAND = 3

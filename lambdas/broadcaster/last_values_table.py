@@ -1,6 +1,6 @@
 """The table of last values: written by the broadcaster, read for snapshots by the WebSocket function.
 
-Rows are ``item`` (``bars.1m#binance:BTC-USDT``), ``at`` (a bar's start in ms, or one of ``values.*_AT``),
+Rows are ``item`` (``bars.1m#binance:BTC-USDT``), ``at`` (a bar's start in ms, or a value's ``at``),
 ``data`` (a JSON array) and ``expires`` (TTL, s UTC). The row ``bars.1m#*`` at 0 names the topic's symbols.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from lambdas.broadcaster.conclusions import AnomalyData, OutcomeData, PredictionData, SignalData, WhaleData
 from lambdas.broadcaster.health import HealthData
 from lambdas.broadcaster.last_values import Place, StoredRow
 from lambdas.broadcaster.messages import ANY_SYMBOL, Data, TradeData, subscription_key
@@ -25,6 +26,10 @@ _encode = msgspec.json.Encoder().encode
 _DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
     "trades": msgspec.json.Decoder(list[TradeData]),
     "health": msgspec.json.Decoder(list[HealthData]),
+    "predictions": msgspec.json.Decoder(list[PredictionData | OutcomeData]),
+    "signals": msgspec.json.Decoder(list[SignalData]),
+    "whales": msgspec.json.Decoder(list[WhaleData]),
+    "anomalies": msgspec.json.Decoder(list[AnomalyData]),
 }
 _READ_AT_ONCE = 100
 """BatchGetItem's limit."""

@@ -2,6 +2,7 @@
 
 Prices, sizes and sums are decimal text, digit for digit; ``start`` and ``time`` of market data are ms
 UTC, ``receive`` and ``sent`` ns UTC. Light on purpose: the WebSocket function imports it too.
+The topics of ``health`` and ``conclusions`` are in the modules of these names.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +10,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from lambdas.broadcaster.conclusions import CONCLUSION_TOPICS, ConclusionData
 from lambdas.broadcaster.health import HealthData, Order
 
 MAX_MESSAGE_BYTES = 100_000
@@ -17,7 +19,7 @@ MAX_MESSAGE_BYTES = 100_000
 BAR_TOPICS = {1: "bars.1s", 60: "bars.1m"}
 """The bars that clients can have, by interval in seconds."""
 
-TOPICS = (*BAR_TOPICS.values(), "trades", "quotes", "health")
+TOPICS = (*BAR_TOPICS.values(), "trades", "quotes", "health", *CONCLUSION_TOPICS)
 ANY_SYMBOL = "*"
 
 
@@ -86,7 +88,7 @@ class QuoteData(msgspec.Struct, frozen=True):
         return ()
 
 
-Data = BarData | TradeData | QuoteData | HealthData
+Data = BarData | TradeData | QuoteData | HealthData | ConclusionData
 
 
 class Subscribed(msgspec.Struct, frozen=True, tag_field="type", tag="subscribed"):

@@ -6,10 +6,10 @@ Pure: one partition's records in, in order; values out.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from decimal import ROUND_HALF_EVEN, Context
-from typing import NamedTuple
 
 import msgspec
 
+from lambdas.broadcaster.conclusion_values import conclusion_values
 from lambdas.broadcaster.health import (
     ContinuityData,
     GapData,
@@ -19,18 +19,16 @@ from lambdas.broadcaster.health import (
     ProgressData,
     QuarantinedData,
 )
-from lambdas.broadcaster.messages import BAR_TOPICS, BarData, Data, QuoteData, TradeData
+from lambdas.broadcaster.messages import BAR_TOPICS, BarData, QuoteData, TradeData
+from lambdas.broadcaster.value import BY_PARTITION_AT, LATEST_AT, Value
 from tickwire.columns import QuoteBatch, Side, TradeBatch, TradeFlag
 from tickwire.decimals import format_fixed, to_decimal
 from tickwire.records import LAKE_REVISION, Bar, Continuity, Gap, Notice, Progress, Quarantined, Record
 from tickwire.stages.signals import newest_trades
 
-LATEST_AT = 0
 GAPS_AT = 1
 QUARANTINED_AT = 2
 CONTINUITY_AT = 3
-NOTICES_AT = 1_000
-"""Plus the partition: a venue's symbols live in several, and each keeps its own list."""
 
 FRAME_TRADES = 20
 FRAME_ROWS = 50
@@ -46,23 +44,6 @@ _FLAGS = tuple((flag.value, (flag.name or "").lower()) for flag in TradeFlag)
 _SIDES = {Side.BUY: "buy", Side.SELL: "sell", Side.UNKNOWN: "unknown"}
 
 
-class Value(NamedTuple):
-    """One object for clients, and where it stands among the stored values of its topic and symbol.
-
-    Attributes
-    ----------
-    symbol : ``venue:SYMBOL``; ``venue:*`` for what concerns a whole venue
-    at : a bar's start in ms, or one of the ``…_AT``
-    keep : how many of the newest stand at ``at`` beside each other; with 1 the newest replaces
-    """
-
-    topic: str
-    symbol: str
-    at: int
-    keep: int
-    data: Data
-
-
 def values_of(records: Sequence[Record], *, partition: int) -> list[Value]:
     """Give what clients should see after these records of a partition, older before newer.
 
@@ -74,6 +55,7 @@ def values_of(records: Sequence[Record], *, partition: int) -> list[Value]:
         *_trades([record.trades for record in records if len(record.trades)]),
         *_quotes([record.quotes for record in records if len(record.quotes)]),
         *_health(records, partition),
+        *conclusion_values(records, partition=partition),
     ]
 
 
@@ -193,4 +175,4 @@ def _health(records: Sequence[Record], partition: int) -> Iterator[Value]:
     for symbol, some_notices in notices.items():
         for notice in some_notices[-FRAME_ROWS:]:
             data = NoticeData(*msgspec.structs.astuple(notice))
-            yield Value("health", symbol, NOTICES_AT + partition, KEPT_ROWS, data)
+            yield Value("health", symbol, BY_PARTITION_AT + partition, KEPT_ROWS, data)

@@ -21,7 +21,7 @@ from valkey.retry import Retry
 
 from lambdas.delivery.state_login import StateLogin
 from tickwire.errors import TickwireError
-from tickwire.stages.stage import Stage, State
+from tickwire.stages.stage import State, StateCodec
 
 _SAVE = Path(__file__).with_name("save_state.lua").read_text()
 _TIMEOUT_SECONDS = 2.0
@@ -79,7 +79,7 @@ def connect(url: str) -> Any:
 class PartitionStates(Generic[State]):
     """The states of one stage's partitions. Saved states stay in memory for the next invocation."""
 
-    def __init__(self, client: Any, stage: Stage[State]) -> None:
+    def __init__(self, client: Any, stage: StateCodec[State]) -> None:
         self._client = client
         self._stage = stage
         self._warm: dict[int, PartitionState[State]] = {}
@@ -105,6 +105,21 @@ class PartitionStates(Generic[State]):
         cold = [partition for partition in wanted if partition not in warm]
         stored = self._read(cold, "version", "data") if cold else []
         return warm | {p: self._loaded(p, version, data) for p, (version, data) in zip(cold, stored, strict=True)}
+
+    def look(self, partitions: Iterable[int]) -> dict[int, State]:
+        """Give the partitions' states as Valkey has them now, to be looked at and not saved.
+
+        Raises
+        ------
+        valkey.ValkeyError
+            If Valkey cannot be reached or refuses.
+        """
+        wanted = list(partitions)
+        stored = self._read(wanted, "data")
+        return {
+            partition: self._stage.new_state() if data is None else self._stage.load(data)
+            for partition, (data,) in zip(wanted, stored, strict=True)
+        }
 
     def rewound(self, held: PartitionState[State]) -> PartitionState[State]:
         """Give the state as it was loaded, whatever became of ``held.state`` since."""

@@ -31,7 +31,7 @@ from lambdas.delivery.retrying import Remaining
 from lambdas.delivery.state import PartitionState, PartitionStates
 from lambdas.delivery.tracing import RecordSegments
 from tickwire.errors import DamagedRecord, TickwireError, UnknownRecordVersion
-from tickwire.records import RecordKind
+from tickwire.records import Record, RecordKind
 from tickwire.stages.stage import Stage, State
 
 MAX_LETTERS = 50_000
@@ -58,6 +58,7 @@ class StreamStage(Generic[State]):
         partition's inputs, and an unreadable record goes to the dead letters; after it the record's
         own dense counter does, and an unreadable record stops its partition, as it may not be skipped.
     dead_letters : where quarantined rows and unreadable records go; None for a stage that has none
+    saved : is told each output once it was put and the state after it was saved
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class StreamStage(Generic[State]):
         states: PartitionStates[State],
         output: OutputStream,
         dead_letters: DeadLetterQueue | None = None,
+        saved: Callable[[Record], None] | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         stage.prepare()
@@ -76,6 +78,7 @@ class StreamStage(Generic[State]):
         self._states = states
         self._output = output
         self._dead_letters = dead_letters
+        self._saved = saved
         self._clock = clock
         self._segments = RecordSegments(stage.name)
 
@@ -103,6 +106,9 @@ class StreamStage(Generic[State]):
             accepted = self._clock()
             self._send_letters(works, remaining)
             self._save(works)
+            if self._saved is not None:
+                for output in (output for work in works if not work.abandoned for output in work.outputs):
+                    self._saved(output)
             traced = [header for work in works if not work.abandoned for header in work.traced]
             self._segments.send(traced, work=(began, self._clock()), put=(put, accepted))
         return failed(work.failed_at for work in works if work.failed_at is not None), self._counts(works)

@@ -1,1 +1,1 @@
-"""What clients ask for rather than listen to: tickets, bars, completeness, health."""
+"""What clients ask for rather than listen to: tickets, bars, completeness, predictions, health."""

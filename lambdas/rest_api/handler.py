@@ -21,8 +21,9 @@ from lambdas.identity.user import READERS, Role, User
 from lambdas.postgres.database import Database, DatabaseSettings, connect_for_reading
 from lambdas.rest_api.bars import MAX_BARS, read_bars
 from lambdas.rest_api.caller import caller_of
+from lambdas.rest_api.conclusions import MAX_CONCLUSIONS, read_predictions, read_sentiment, read_signals
 from lambdas.rest_api.continuity import MAX_GAPS, read_continuity
-from lambdas.rest_api.parameters import End, Start, Symbol, Venue, check_range
+from lambdas.rest_api.parameters import HORIZON_SECONDS, End, Horizon, Start, Symbol, Venue, check_range
 from lambdas.rest_api.problems import Problem, answer, invalid
 
 _LONGEST = timedelta(days=31)
@@ -86,6 +87,52 @@ def continuity(
     return database.run(
         lambda connection: read_continuity(connection, venue=venue, symbol=symbol, start=start, end=end, limit=limit)
     )
+
+
+@app.get("/v1/predictions")
+def predictions(
+    venue: Venue,
+    symbol: Symbol,
+    start: Start,
+    end: End,
+    horizon: Horizon = HORIZON_SECONDS,
+    limit: Annotated[int, Query(ge=1, le=MAX_CONCLUSIONS)] = 500,
+) -> dict[str, Any]:
+    """Give a symbol's predictions of a range of at most 31 days, and what became of them."""
+    _caller(READERS)
+    check_range(start, end, longest=_LONGEST)
+    return database.run(
+        lambda connection: read_predictions(
+            connection, venue=venue, symbol=symbol, horizon=horizon, start=start, end=end, limit=limit
+        )
+    )
+
+
+@app.get("/v1/signals")
+def signals(
+    venue: Venue,
+    symbol: Symbol,
+    start: Start,
+    end: End,
+    horizon: Horizon = HORIZON_SECONDS,
+    limit: Annotated[int, Query(ge=1, le=MAX_CONCLUSIONS)] = 500,
+) -> dict[str, Any]:
+    """Give a symbol's trading signals of a range of at most 31 days."""
+    _caller(READERS)
+    check_range(start, end, longest=_LONGEST)
+    return database.run(
+        lambda connection: read_signals(
+            connection, venue=venue, symbol=symbol, horizon=horizon, start=start, end=end, limit=limit
+        )
+    )
+
+
+@app.get("/v1/sentiment")
+def sentiment(start: Start, end: End, limit: Annotated[int, Query(ge=1, le=MAX_CONCLUSIONS)] = 500) -> dict[str, Any]:
+    """Give the mood of the market, minute by minute, in a range of at most 31 days."""
+    _caller(READERS)
+    check_range(start, end, longest=_LONGEST)
+    return database.run(lambda connection: read_sentiment(connection, start=start, end=end, limit=limit))
 
 
 @app.get("/v1/health")

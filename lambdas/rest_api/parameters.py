@@ -13,6 +13,10 @@ Venue = Annotated[str, Query(pattern=r"^[a-z0-9-]{1,20}$", description="as in `b
 Symbol = Annotated[str, Query(pattern=r"^[A-Z0-9]{1,20}-[A-Z0-9]{1,20}$", description="as in `BTC-USDT`")]
 Start = Annotated[AwareDatetime, Query(description="RFC 3339, inclusive")]
 End = Annotated[AwareDatetime, Query(description="RFC 3339, exclusive")]
+Horizon = Annotated[int, Query(ge=1, le=86_400, description="seconds")]
+
+HORIZON_SECONDS = 900
+"""What the model predicts, and who names no horizon gets."""
 
 
 def check_range(start: datetime, end: datetime, *, longest: timedelta) -> None:

@@ -1,1 +1,1 @@
-"""market-events → PostgreSQL: bars, progress, gaps, what was quarantined, notices."""
+"""market-events → PostgreSQL: bars, progress, gaps, what was quarantined, notices, and what is concluded of it all."""

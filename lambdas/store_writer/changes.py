@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from lambdas.store_writer.conclusions import Conclusions
 from lambdas.store_writer.ledger_change import LedgerChange
 from tickwire.records import Bar, Finding, Gap, GapState, Notice, Progress, Quarantined, Record, StaleBar
 
@@ -58,6 +59,7 @@ class Changes:
     repairs: dict[BarKey, Repair] = field(default_factory=dict)
     quarantined: dict[str, Quarantined] = field(default_factory=dict)
     notices: dict[NoticeKey, Notice] = field(default_factory=dict)
+    conclusions: Conclusions = field(default_factory=Conclusions)
 
     def add(self, record: Record) -> None:
         """Take the next record of its partition in."""
@@ -83,6 +85,7 @@ class Changes:
             self.quarantined.setdefault(row.key, row)
         for ordinal, notice in enumerate(record.notices):
             self.notices[record.header.partition, record.header.counter, ordinal] = notice
+        self.conclusions.add(record)
 
     def _add_progress(self, progress: Progress, record: Record) -> None:
         symbol = (progress.venue, progress.symbol)

@@ -8,9 +8,9 @@ from psycopg.types.json import Jsonb
 
 from lambdas.postgres.database import Connection
 from lambdas.postgres.text import storable
-from lambdas.store_writer import ledger_rows
+from lambdas.store_writer import conclusion_rows, ledger_rows
 from lambdas.store_writer.changes import Changes, NoticeKey
-from lambdas.store_writer.moments import moment
+from lambdas.store_writer.moments import moment, month_of
 from tickwire.decimals import to_decimal
 from tickwire.records import Bar, Notice, Progress, Quarantined
 
@@ -50,7 +50,7 @@ def prepare(connection: Connection) -> None:
 
 def months(bars: Iterable[Bar]) -> set[datetime]:
     """Give the first day of each UTC month in which a bar starts."""
-    return {moment(bar.start).replace(day=1, hour=0, minute=0, second=0, microsecond=0) for bar in bars}
+    return {month_of(bar.start) for bar in bars}
 
 
 def ensure_partition(connection: Connection, *, month: datetime) -> None:
@@ -70,6 +70,7 @@ def write(connection: Connection, changes: Changes) -> None:
     ledger_rows.write(connection, changes)
     _write_each(connection, _INSERT_QUARANTINED, [_quarantined_row(q) for q in changes.quarantined.values()])
     _write_each(connection, _INSERT_NOTICE, [_notice_row(*item) for item in changes.notices.items()])
+    conclusion_rows.write(connection, changes.conclusions)
 
 
 def _write_each(connection: Connection, statement: LiteralString, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from lambdas.delivery.event import BatchResponse, DecodedEvent, DecodedInput, failed, records_by_partition
 from lambdas.postgres.database import Connection, Database
-from lambdas.store_writer import rows
+from lambdas.store_writer import conclusion_rows, rows
 from lambdas.store_writer.changes import Changes, changes_of
+from lambdas.store_writer.conclusions import times_of
+from lambdas.store_writer.moments import month_of
 from tickwire.counters import CounterCursor
 from tickwire.errors import CounterJump, TickwireError
 from tickwire.records import Header, Record, RecordKind
@@ -62,6 +64,7 @@ class StoreWriter:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._months: set[datetime] = set()
+        self._conclusion_months: set[datetime] = set()
 
     def write_event(self, event: Mapping[str, Any]) -> WriteResult:
         """Store a Kinesis event's records, each once however often it comes.
@@ -80,11 +83,15 @@ class StoreWriter:
         return result
 
     def _ensure_months(self, decoded: DecodedEvent) -> None:
-        """Create missing partitions of bars, apart from the main transaction, which it would lock out."""
-        bars = (bar for inputs in decoded.partitions.values() for item in inputs for bar in item.record.bars)
-        for month in rows.months(bars) - self._months:
+        """Create the tables' missing months, apart from the main transaction, which it would lock out."""
+        records = [item.record for inputs in decoded.partitions.values() for item in inputs]
+        for month in rows.months(bar for record in records for bar in record.bars) - self._months:
             self._database.run(partial(rows.ensure_partition, month=month))
             self._months.add(month)
+        concluded = {month_of(time) for record in records for time in times_of(record)}
+        for month in concluded - self._conclusion_months:
+            self._database.run(partial(conclusion_rows.ensure_partitions, month=month))
+            self._conclusion_months.add(month)
 
 
 def _store(connection: Connection, partitions: Mapping[int, list[DecodedInput]]) -> WriteResult:

@@ -1,43 +1,10 @@
 """Candles of a tape, which the venues' histories write in their own ways."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
+from local.exchange.candle import SECOND, Candle
 from local.exchange.tape import Tape
-from tickwire.columns import Side
-
-SECOND = 1_000_000_000
-_BUY = int(Side.BUY)
-
-
-@dataclass(slots=True)
-class Candle:
-    """One interval from ``start`` (ns UTC), in the tape's units; notionals in the product of both units."""
-
-    start: int
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int = 0
-    notional: int = 0
-    trades: int = 0
-    buy_volume: int = 0
-    buy_notional: int = 0
-
-    def take(self, price: int, size: int, side: int) -> None:
-        """Add a trade that comes after those that it has."""
-        if price > self.high:
-            self.high = price
-        elif price < self.low:
-            self.low = price
-        self.close = price
-        self.trades += 1
-        self.volume += size
-        self.notional += price * size
-        if side == _BUY:
-            self.buy_volume += size
-            self.buy_notional += price * size
 
 
 def traded_candles(tape: Tape, interval: int, *, start: int, end: int) -> list[Candle]:
@@ -47,19 +14,33 @@ def traded_candles(tape: Tape, interval: int, *, start: int, end: int) -> list[C
     """
     step = interval * SECOND
     oldest = tape.oldest_time
-    if oldest is None:
+    if oldest is None and not tape.past:
         return []
-    if tape.was_cut:
+    if oldest is not None and tape.was_cut:
         start = max(start, oldest + 1)
     first = -(-start // step) * step
-    candles: list[Candle] = []
-    until = first
+    # Between the past and trades that are no longer kept nothing is known.
+    candles = [] if tape.was_cut or interval % 60 else _past_candles(tape, step, start=first, end=end)
+    until = candles[-1].start + step if candles else first
     for price, size, side, time in tape.raw_between(first, -(-end // step) * step):
         if time >= until:
             begin = time // step * step
             until = begin + step
             candles.append(Candle(begin, price, price, price, price))
         candles[-1].take(price, size, side)
+    return candles
+
+
+def _past_candles(tape: Tape, step: int, *, start: int, end: int) -> list[Candle]:
+    candles: list[Candle] = []
+    for minute in tape.past:
+        begin = minute.start // step * step
+        if not start <= begin < end:
+            continue
+        if candles and candles[-1].start == begin:
+            candles[-1].merge(minute)
+        else:
+            candles.append(replace(minute, start=begin))
     return candles
 
 

@@ -63,21 +63,22 @@ class Simulator:
         """
         if rate <= 0:
             raise ValueError(f"the rate must be above 0 trades a second, not {rate}")
-        self._random = _seeded(seed, "bursts")
+        self._random = seeded(seed, "bursts")
         assets = {
-            name: AssetPrice(_seeded(seed, "asset", name), price, start=start) for name, price in ASSET_USD.items()
+            name: AssetPrice(seeded(seed, "asset", name), price, start=start) for name, price in ASSET_USD.items()
         }
         self.markets = {
-            spec.key: Market(spec, assets[spec.base], _seeded(seed, "market", spec.key), start=start)
-            for spec in markets
+            spec.key: Market(spec, assets[spec.base], seeded(seed, "market", spec.key), start=start) for spec in markets
         }
-        self._market_random = {spec.key: _seeded(seed, "arrivals", spec.key) for spec in markets}
+        self._market_random = {spec.key: seeded(seed, "arrivals", spec.key) for spec in markets}
         self._schedule: list[tuple[int, int, _Kind, str, Side]] = []
         self._scheduled = 0
         self.time = start
         mean_burst = sum(_BURST_TRADES) / 2
         self._burst_seconds = max(_BURST_MIN_SECONDS, mean_burst / (_BURST_SHARE * rate))
-        self._rates = _market_rates(markets, rate, rate - mean_burst / self._burst_seconds)
+        self._trades = _market_trades(markets, rate, rate - mean_burst / self._burst_seconds)
+        idle = {spec.key: _QUIET_IDLE_QUOTES if spec.quiet_rate else _IDLE_QUOTES for spec in markets}
+        self._rates = {key: (arrivals.immigrant_rate(mean), idle[key] * mean) for key, mean in self._trades.items()}
         for spec in markets:
             self._schedule_next(start, _Kind.IMMIGRANT, spec.key)
             self._schedule_next(start, _Kind.QUOTE, spec.key)
@@ -107,6 +108,10 @@ class Simulator:
                 self._order(events, time, kind, key, side)
         self.time = max(self.time, until)
         return events
+
+    def trades_per_second(self, key: str) -> float:
+        """Give the mean rate of a market without bursts."""
+        return self._trades[key]
 
     def burst(self, key: str, *, trades: int, duration: int, at: int | None = None) -> None:
         """Schedule a cascade: exactly ``trades`` one-trade orders within ``duration`` ns from ``at`` (default: now).
@@ -153,20 +158,17 @@ class Simulator:
         return self._random.choices(self._liquid, [spec.weight for spec in self._liquid])[0].key
 
 
-def _seeded(seed: int, *purpose: str) -> Random:
+def seeded(seed: int, *purpose: str) -> Random:
     """Give a generator of its own to each purpose, so that one's draws do not shift another's."""
     return Random(":".join((str(seed), *purpose)))  # noqa: S311 - a market is simulated, nothing is kept secret
 
 
-def _market_rates(markets: Sequence[MarketSpec], rate: float, steady: float) -> dict[str, tuple[float, float]]:
-    """Give each market's immigrant orders and idle quote changes a second, for ``steady`` trades a second in all."""
+def _market_trades(markets: Sequence[MarketSpec], rate: float, steady: float) -> dict[str, float]:
+    """Give each market's trades a second, for ``steady`` a second in all."""
     # A very slow simulation slows its quiet pairs too, or they would be most of it.
     quiet_factor = min(1.0, rate / 50.0)
     quiet = sum(spec.quiet_rate for spec in markets) * quiet_factor
     weights = sum(spec.weight for spec in markets) or 1.0
-    rates = {}
-    for spec in markets:
-        trades = spec.quiet_rate * quiet_factor + max(0.0, steady - quiet) * spec.weight / weights
-        idle = _QUIET_IDLE_QUOTES if spec.quiet_rate else _IDLE_QUOTES
-        rates[spec.key] = (arrivals.immigrant_rate(trades), idle * trades)
-    return rates
+    return {
+        spec.key: spec.quiet_rate * quiet_factor + max(0.0, steady - quiet) * spec.weight / weights for spec in markets
+    }

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from local.exchange.arrivals import SECOND
-from local.exchange.catalogue import FEED_VENUES, MARKETS
+from local.exchange.catalogue import ASSET_USD, FEED_VENUES, MARKETS, SIZE_PLACES, USD_PER_QUOTE
 from local.exchange.events import Event, Execution
 from local.exchange.listings import listings
-from local.exchange.simulator import Simulator
+from local.exchange.past import past_minutes, price_path
+from local.exchange.simulator import Simulator, seeded
 from local.exchange.tape import Tapes
 from local.exchange.venues.protocol import Desk
 
@@ -79,6 +80,7 @@ class SimulatorSource(Source):
             seed, start=now - warm_up, rate=rate, first_burst=warm_up + 10 * SECOND, markets=specs
         )
         self.tapes = Tapes()
+        self._open_past(seed, end=now - warm_up)
         self._record(self._simulator.step(now))
         self._stopped = asyncio.Event()
         markets = self._simulator.markets.values()
@@ -103,6 +105,21 @@ class SimulatorSource(Source):
             self._publish(floor, events)
             floor.flush()
             await asyncio.sleep(TICK_SECONDS if until == now else 0)
+
+    def _open_past(self, seed: int, *, end: int) -> None:
+        """Give each market the candles of the day before its first trade."""
+        paths = {base: price_path(seeded(seed, "past", base)) for base in ASSET_USD}
+        for key, market in self._simulator.markets.items():
+            spec = market.spec
+            tape = self.tapes.open(spec.venue, spec.symbol, price_places=spec.price_places, size_places=SIZE_PLACES)
+            tape.past = past_minutes(
+                paths[spec.base],
+                seeded(seed, "past", key),
+                opening=(market.bid + market.ask) // 2,
+                end=end,
+                trades_per_second=self._simulator.trades_per_second(key),
+                unit_usd=USD_PER_QUOTE[spec.quote] / 10 ** (spec.price_places + SIZE_PLACES),
+            )
 
     def _record(self, events: list[Event]) -> None:
         for event in events:

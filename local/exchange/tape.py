@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+from local.exchange.candle import Candle
 from local.exchange.events import Execution
 from tickwire.columns import Side
 from tickwire.intervals import IntervalSet
@@ -39,6 +40,8 @@ class Tape:
         """Every id ever made, also those no longer kept."""
         self.was_cut = False
         """Whether older trades than those kept were made."""
+        self.past: list[Candle] = []
+        """Minutes before the first trade, by rising start, of which only these candles are known."""
         self._capacity = capacity
         self._ids, self._prices, self._sizes, self._times = array("q"), array("q"), array("q"), array("q")
         self._sides = array("b")

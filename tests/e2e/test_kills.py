@@ -14,7 +14,16 @@ from .markets import Market, rows_of, trading
 from .platform import Platform, assert_stored, wait_until
 from .scripted_exchange import ScriptedExchange
 
-FUNCTIONS = ("validator", "signals", "store_writer", "lake_writer", "lake_committer", "broadcaster", "websocket")
+FUNCTIONS = (
+    "validator",
+    "signals",
+    "market",
+    "store_writer",
+    "lake_writer",
+    "lake_committer",
+    "broadcaster",
+    "websocket",
+)
 
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -17,7 +17,7 @@ from tests.infra.function_environment import environment_of, lambda_environment
 PROJECT = Path(__file__).parents[2]
 FUNCTIONS = sorted(path.parent.name for path in (PROJECT / "lambdas").glob("*/handler.py"))
 # Used where they are, and done without where they are not.
-OPTIONAL = {"certifi", "pandas", "pip", "pyyaml", "scipy", "setuptools"}
+OPTIONAL = {"certifi", "cloudpickle", "pandas", "pip", "pytz", "pyyaml", "scipy", "setuptools"}
 # Imports the handler and prints the distributions that this took, one JSON list.
 LIST_IMPORTS = """
 import importlib, json, sys

@@ -28,7 +28,7 @@ POLLED = {
     "sqs:ReceiveMessage": "as above",
 }
 # By the end of an endpoint's service name.
-SERVICES = {"kinesis-streams": "kinesis"}
+SERVICES = {"kinesis-streams": "kinesis", "runtime": "sagemaker"}
 
 
 def functions_inside(application: Any) -> Iterator[tuple[str, set[str]]]:
@@ -114,7 +114,7 @@ def test_a_tasks_image_does_not_come_through_an_endpoint_that_would_refuse_it(pr
 @pytest.mark.parametrize(("stage", "zones"), [("dev", 1), ("prod", 3)])
 def test_endpoints_stand_in_as_many_zones_as_the_settings_pay_for(request: Any, stage: str, zones: int) -> None:
     interfaces = [one for one in endpoints(request.getfixturevalue(stage)).values() if "SubnetIds" in one]
-    assert len(interfaces) == 3
+    assert len(interfaces) == 4
     assert {len(one["SubnetIds"]) for one in interfaces} == {zones}
     assert all(one["PrivateDnsEnabled"] for one in interfaces)
 

@@ -11,7 +11,7 @@ import lambdas.delivery.output
 import tickwire.errors
 from tests.infra.published import PROJECT, publishes
 
-FORWARD_ONLY = ("validator", "signals", "lake_writer", "store_writer")
+FORWARD_ONLY = ("validator", "signals", "market", "lake_writer", "store_writer")
 # What CloudWatch takes: metrics of one widget, and of one dashboard.
 METRICS_A_WIDGET, METRICS_A_DASHBOARD = 500, 2_500
 

@@ -9,7 +9,7 @@ import pytest
 from cdk.settings import settings_of
 
 STATEFUL = {"Foundation", "Network", "Streams", "Data", "Identity", "Model", "Governance", "Replica"}
-IMAGES = {"validator", "signals", "lake_writer", "lake_committer", "store_writer"}
+IMAGES = {"validator", "signals", "market", "lake_writer", "lake_committer", "store_writer"}
 ZIPS = {"authorizer", "broadcaster", "canary", "dead_letters", "migrations", "rest_api", "websocket"}
 
 
@@ -84,7 +84,9 @@ def test_the_functions_of_the_screens_stay_outside_the_network(prod: Any) -> Non
         assert "VpcConfig" not in prod.function(name).properties
 
 
-@pytest.mark.parametrize("name", ["validator", "signals", "store_writer", "dead_letters", "migrations", "rest_api"])
+@pytest.mark.parametrize(
+    "name", ["validator", "signals", "market", "store_writer", "dead_letters", "migrations", "rest_api"]
+)
 def test_the_functions_of_the_stores_stand_inside_the_network(prod: Any, name: str) -> None:
     assert prod.function(name).properties["VpcConfig"]["SubnetIds"]
 

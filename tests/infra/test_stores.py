@@ -104,6 +104,7 @@ def test_each_programme_logs_in_to_the_state_store_as_its_own_user(prod: Any) ->
     addresses = {
         "validator": prod.variables(prod.function("validator")),
         "signals": prod.variables(prod.function("signals")),
+        "market": prod.variables(prod.function("market")),
         "backfiller": prod.task_variables("backfiller"),
     }
     users = {
@@ -112,9 +113,11 @@ def test_each_programme_logs_in_to_the_state_store_as_its_own_user(prod: Any) ->
     }
     assert users == {
         "validator": "tickwire-prod-stages",
-        "signals": "tickwire-prod-stages",
+        "signals": "tickwire-prod-signals",
+        "market": "tickwire-prod-stages",
         "backfiller": "tickwire-prod-readers",
     }
+    assert "//tickwire-prod-fillers@" in json.dumps(addresses["backfiller"]["TICKWIRE_MINUTES_URL"])
     granted = {
         (where.partition("/")[0], json.dumps(resource).rpartition("user/")[2].strip('"]}'))
         for where, statement in prod.statements()
@@ -122,7 +125,12 @@ def test_each_programme_logs_in_to_the_state_store_as_its_own_user(prod: Any) ->
         for resource in statement["Resource"]
         if "user/" in json.dumps(resource)
     }
-    assert granted == {("Processing", "tickwire-prod-stages"), ("Ingestion", "tickwire-prod-readers")}
+    assert granted == {
+        ("Processing", "tickwire-prod-stages"),
+        ("Processing", "tickwire-prod-signals"),
+        ("Ingestion", "tickwire-prod-readers"),
+        ("Ingestion", "tickwire-prod-fillers"),
+    }
 
 
 def _lake(application: Any, stack: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-STREAM_FUNCTIONS = {"validator", "signals", "broadcaster", "store_writer", "lake_writer"}
+STREAM_FUNCTIONS = {"validator", "signals", "market", "broadcaster", "store_writer", "lake_writer"}
 RETENTION_SECONDS = 7 * 24 * 3600
 
 

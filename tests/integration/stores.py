@@ -20,6 +20,11 @@ _TABLES = {
     "bar_repairs": "venue, symbol, interval_seconds, start, partition, counter, trades",
     "quarantined": "*",
     "notices": "*",
+    "predictions": "*",
+    "trading_signals": "*",
+    "whales": "*",
+    "anomalies": "*",
+    "sentiment": "time, index, symbols",
 }
 
 

@@ -101,16 +101,18 @@ def test_a_queue_takes_a_message_of_a_megabyte(deployment: Deployment, client: C
 
 def test_the_kinesis_mappings_are_resolved_to_names(deployment: Deployment) -> None:
     by_function = {mapping.function_name: mapping for mapping in deployment.event_source_mappings}
-    assert len(by_function) == 5
+    assert len(by_function) == 6
     validator = by_function[deployment.functions["validator"]]
     assert validator.stream_name == deployment.outputs["RawStream"]
     assert validator.on_failure_bucket == deployment.outputs["FailuresBucket"]
     assert validator.report_batch_item_failures
     assert validator.bisect
     assert validator.maximum_retry_attempts == -1
-    streams = {name: by_function[deployment.functions[name]].stream_name for name in ("signals", "broadcaster")}
+    names = ("signals", "market", "broadcaster")
+    streams = {name: by_function[deployment.functions[name]].stream_name for name in names}
     assert streams == {
         "signals": deployment.outputs["CleanStream"],
+        "market": deployment.outputs["EventsStream"],
         "broadcaster": deployment.outputs["EventsStream"],
     }
 
@@ -134,7 +136,7 @@ def test_functions_get_the_overrides_and_the_names_of_other_stacks(
     assert variables["POWERTOOLS_TRACE_DISABLED"] == "true"
 
 
-@pytest.mark.parametrize("name", ["broadcaster", "lake_committer", "lake_writer", "signals", "validator"])
+@pytest.mark.parametrize("name", ["broadcaster", "lake_committer", "lake_writer", "market", "signals", "validator"])
 def test_an_invoked_function_starts_and_reports_no_failure_for_no_records(
     deployment: Deployment, client: Callable[..., Any], name: str
 ) -> None:

@@ -42,6 +42,7 @@ def owner_url(database_url: str) -> str:
     with psycopg.connect(database_url) as connection:
         apply(connection)
         connection.execute("SELECT ensure_bars_partition('2024-08-01')")
+        connection.execute("SELECT ensure_conclusions_partition('2024-08-01')")
     return database_url
 
 
@@ -176,7 +177,7 @@ def test_a_parameter_that_does_not_fit_is_named(call: Client, changes: dict[str,
     assert [error["parameter"] for error in answer.body["errors"]] == [parameter]
 
 
-@pytest.mark.parametrize("path", ["/v1/bars", "/v1/continuity"])
+@pytest.mark.parametrize("path", ["/v1/bars", "/v1/continuity", "/v1/predictions", "/v1/signals", "/v1/sentiment"])
 @pytest.mark.parametrize("end", ["2024-08-01T00:00:00Z", "2024-07-01T00:00:00Z", "2024-09-02T00:00:00Z"])
 def test_an_empty_or_overlong_range_is_refused(call: Client, path: str, end: str) -> None:
     query = bars_query(end=end, interval="1m" if path == "/v1/bars" else None)
@@ -212,6 +213,83 @@ def test_continuity_tells_the_hours_and_the_gaps_of_a_range(call: Client, owner_
     assert both["more"] is True
 
 
+PREDICTION = (
+    "INSERT INTO predictions VALUES ('binance', 'BTC-USDT', to_timestamp(%s / 1000.0), %s, 60000.5, %s, %s,"
+    " 'direction', '7', 'champion', '{0.5}', %s, %s)"
+)
+
+
+def test_predictions_come_oldest_first_with_what_became_of_them(call: Client, owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        for minute, horizon, *rest in (
+            (1, 900, None, "unavailable", None, None),
+            (0, 900, 0.53, "", 60010.0, True),
+            (0, 300, 0.4, "", None, None),
+            (2, 900, 0.5, "", 60000.5, None),
+        ):
+            connection.execute(PREDICTION, [HOUR + minute * 60_000, horizon, *rest])
+    answer = call("GET", "/v1/predictions", **bars_query(interval=None, limit=2))
+    model = {"close": 60000.5, "model": "direction", "version": "7", "variant": "champion"}
+    assert answer.body == {
+        "venue": "binance",
+        "symbol": "BTC-USDT",
+        "horizon": 900,
+        "predictions": [
+            {"time": HOUR, **model, "probability": 0.53, "absent": "", "closed_at": 60010.0, "rose": True},
+            {
+                "time": HOUR + 60_000,
+                **model,
+                "probability": None,
+                "absent": "unavailable",
+                "closed_at": None,
+                "rose": None,
+            },
+        ],
+        "next": HOUR + 120_000,
+    }
+    shorter = call("GET", "/v1/predictions", **bars_query(interval=None, horizon=300)).body
+    assert [(one["time"], one["probability"]) for one in shorter["predictions"]] == [(HOUR, 0.4)]
+    assert shorter["next"] is None
+
+
+def test_signals_of_a_range_say_what_to_do_and_why(call: Client, owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        for minute, direction, invalidation in ((0, "long", 59000.5), (1, "flat", None), (24 * 60, "short", 61000.0)):
+            connection.execute(
+                "INSERT INTO trading_signals VALUES ('binance', 'BTC-USDT', to_timestamp(%s / 1000.0), 900, %s, 0.06,"
+                " 60000.5, %s, -0.0004, 'costs eat it')",
+                [HOUR + minute * 60_000, direction, invalidation],
+            )
+    body = call("GET", "/v1/signals", **bars_query(interval=None)).body
+    rest = {"confidence": 0.06, "price": 60000.5, "expected_move": -0.0004, "reason": "costs eat it"}
+    assert body["signals"] == [
+        {"time": HOUR, "direction": "long", "invalidation": 59000.5, **rest},
+        {"time": HOUR + 60_000, "direction": "flat", "invalidation": None, **rest},
+    ]
+    assert body["next"] is None
+
+
+def test_sentiment_is_the_markets(call: Client, owner_url: str) -> None:
+    part = {"name": "momentum", "score": 70.0, "weight": 1.0, "value": 0.002}
+    with psycopg.connect(owner_url) as connection:
+        for minute in range(3):
+            connection.execute(
+                "INSERT INTO sentiment VALUES (to_timestamp(%s / 1000.0), 70, 5, %s)",
+                [HOUR + minute * 60_000, json.dumps([part])],
+            )
+    query = {"start": "2024-08-01T00:01:00Z", "end": "2024-08-01T00:02:00Z"}
+    assert call("GET", "/v1/sentiment", **query).body == {
+        "sentiment": [{"time": HOUR + 60_000, "index": 70.0, "symbols": 5, "parts": [part]}],
+        "next": None,
+    }
+
+
+@pytest.mark.parametrize("horizon", [0, 86_401, "long"])
+def test_a_horizon_is_seconds_of_a_day(call: Client, horizon: object) -> None:
+    answer = call("GET", "/v1/predictions", **bars_query(interval=None, horizon=horizon))
+    assert (answer.status, [error["parameter"] for error in answer.body["errors"]]) == (422, ["horizon"])
+
+
 def test_a_ticket_of_the_api_stands_for_who_asked(call: Client, module: Any) -> None:
     answer = call("POST", "/ws-tickets")
     assert (answer.status, answer.body["expires_in"]) == (201, 60)
@@ -223,6 +301,9 @@ ROUTES = [
     ("POST", "/ws-tickets", {}),
     ("GET", "/v1/bars", bars_query()),
     ("GET", "/v1/continuity", bars_query(interval=None)),
+    ("GET", "/v1/predictions", bars_query(interval=None)),
+    ("GET", "/v1/signals", bars_query(interval=None)),
+    ("GET", "/v1/sentiment", bars_query(interval=None, venue=None, symbol=None)),
 ]
 
 
@@ -280,11 +361,13 @@ def test_what_goes_wrong_on_our_side_is_not_shown(call: Client, module: Any, mon
         "INSERT INTO bar_repairs DEFAULT VALUES",
         "UPDATE bars SET trades = 0",
         "DELETE FROM gaps",
+        "UPDATE predictions SET probability = 1",
         "TRUNCATE bars",
         "SELECT body FROM dead_letters",
         "SELECT * FROM ledger",
         "SELECT * FROM stream_checkpoints",
         "SELECT ensure_bars_partition('2030-01-01')",
+        "SELECT ensure_conclusions_partition('2030-01-01')",
         "CREATE TABLE mine (x int)",
     ],
 )

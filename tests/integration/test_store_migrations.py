@@ -19,6 +19,7 @@ NAMES = [
     "continuity_ledger",
     "create_backfiller_role",
     "create_reader_role",
+    "conclusions",
 ]
 
 
@@ -33,6 +34,7 @@ def test_an_empty_database_gets_every_table_and_a_second_run_does_nothing(databa
         assert tables(connection) == {
             "schema_migrations", "stream_checkpoints", "bars", "progress", "gaps", "quarantined", "notices",
             "dead_letters", "ledger", "findings", "hours", "bar_repairs",
+            "predictions", "trading_signals", "whales", "anomalies", "sentiment",
         }  # fmt: skip
         connection.commit()
         assert apply(connection) == []

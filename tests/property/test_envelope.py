@@ -11,6 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickwire.columns import QuoteBatch, TradeBatch
+from tickwire.conclusions import (
+    Anomaly,
+    IndicatorValues,
+    Outcome,
+    Prediction,
+    Sentiment,
+    SentimentPart,
+    TradingSignal,
+    Whale,
+)
 from tickwire.envelope import decode, encode
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
 from tickwire.records import Bar, Gap, Header, Heartbeat, Notice, Progress, Quarantined, Record, RecordKind
@@ -54,6 +64,46 @@ def _batches(draw, cls):
 
 
 _DECIMAL = st.integers(-(10**40), 10**40).map(lambda n: Decimal(f"{n}e-16"))
+# NaN differs from itself; a number that there is none of is None.
+_NUMBER = st.floats(allow_nan=False)
+_NUMBERS = st.lists(st.none() | _NUMBER, max_size=16).map(tuple)
+_CONCLUSIONS = {
+    "indicators": _tuples(IndicatorValues, interval=_INT64, start=_INT64, values=_NUMBERS),
+    "whales": _tuples(
+        Whale,
+        venues=st.lists(_TEXT, max_size=3).map(tuple),
+        **dict.fromkeys("side started ended trades first_id last_id".split(), _INT64),
+        **dict.fromkeys("notional price threshold".split(), _NUMBER),
+    ),
+    "anomalies": _tuples(Anomaly, time=_INT64, value=_NUMBER, usual=_NUMBER),
+    "predictions": _tuples(
+        Prediction,
+        **dict.fromkeys("time horizon".split(), _INT64),
+        **dict.fromkeys("absent model version variant".split(), _TEXT),
+        close=_NUMBER,
+        probability=st.none() | _NUMBER,
+        features=_NUMBERS,
+    ),
+    "outcomes": _tuples(
+        Outcome,
+        **dict.fromkeys("time horizon".split(), _INT64),
+        **dict.fromkeys("probability close closed_at".split(), _NUMBER),
+        rose=st.none() | st.booleans(),
+    ),
+    "signals": _tuples(
+        TradingSignal,
+        **dict.fromkeys("time horizon".split(), _INT64),
+        **dict.fromkeys("confidence price expected_move".split(), _NUMBER),
+        invalidation=st.none() | _NUMBER,
+    ),
+    "sentiment": _tuples(
+        Sentiment,
+        time=_INT64,
+        index=_NUMBER,
+        symbols=_INT64,
+        parts=_tuples(SentimentPart, score=_NUMBER, weight=_NUMBER, value=_NUMBER),
+    ),
+}
 _RECORDS = st.builds(
     Record,
     header=_HEADER,
@@ -79,6 +129,7 @@ _RECORDS = st.builds(
         ),
         notional=_DECIMAL,
     ),
+    **_CONCLUSIONS,
 )
 
 
@@ -120,7 +171,7 @@ def _by_instrument(batch):
 @given(_RECORDS)
 def test_any_record_survives_its_bytes(record):
     again = decode(encode(record))
-    for section in ("header", "heartbeats", "notices", "quarantined", "gaps", "progress", "bars"):
+    for section in ("header", "heartbeats", "notices", "quarantined", "gaps", "progress", "bars", *_CONCLUSIONS):
         assert getattr(again, section) == getattr(record, section)
     for section in ("trades", "quotes"):
         before, after = getattr(record, section), getattr(again, section)

@@ -27,6 +27,8 @@ class Endpoints:
     lake_bucket, lake_database : S3 bucket and Glue database of the lake
     exchange_url : the local exchange; None where real ones are connected
     dead_letter_bucket : S3 bucket of dead letters' large bodies
+    sagemaker_url : the local platform's address of SageMaker, whose emulator is another
+    model_endpoint : SageMaker endpoint that predicts
     database_iam : log in to the database with a token of RDS in place of a password
     local : whether it is the platform of ``tickwire run`` on this machine
     """
@@ -41,6 +43,8 @@ class Endpoints:
     lake_database: str | None = None
     exchange_url: str | None = None
     dead_letter_bucket: str | None = None
+    sagemaker_url: str | None = None
+    model_endpoint: str | None = None
     database_iam: bool = False
     local: bool = False
 
@@ -72,7 +76,7 @@ class Endpoints:
         local = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": self.LOCAL_REGION}
         return botocore.session.get_session().create_client(
             service,
-            endpoint_url=self.endpoint_url,
+            endpoint_url=self.sagemaker_url if service.startswith("sagemaker") else self.endpoint_url,
             config=Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3}),
             **(local if self.local else {"region_name": os.environ.get("AWS_REGION")}),
         )
@@ -92,6 +96,8 @@ class _Run(msgspec.Struct):
     lake_database: str | None = None
     exchange_url: str | None = None
     dead_letter_bucket: str | None = None
+    sagemaker_url: str | None = None
+    model_endpoint: str | None = None
 
 
 def find_endpoints(folder: Path, environment: Mapping[str, str] = os.environ) -> Endpoints:

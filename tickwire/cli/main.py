@@ -15,8 +15,12 @@ COMMANDS = {
     "bars": "compute bars (OHLC, volume, VWAP) from trades",
     "query": "run SQL over the lake",
     "audit": "prove that every trade is stored, or name what is not",
+    "train": "train a model on candles, and say what it is worth",
+    "evaluate": "judge models on candles that they have not seen",
+    "backtest": "say what a stored model's trades earned on later candles",
     "cat": "show what a stream record holds",
     "dead-letters": "list, show and redrive what could not go on",
+    "model": "train, compare, roll out and take back models",
 }
 """Name and help line of each; ``tickwire/cli/<name>.py``, with _ for -, has ``add_parser`` and ``main``."""
 

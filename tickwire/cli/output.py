@@ -1,5 +1,6 @@
 """What the subcommands share: how a command fails, prints its summary, and replaces a file."""
 
+import logging
 import os
 import sys
 import time
@@ -61,6 +62,21 @@ def replacing(path: Path, *inputs: Path) -> Iterator[IO[bytes]]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def log_lines(name: str) -> Iterator[None]:
+    """Send what a logger tells to standard error meanwhile, a line each."""
+    logger, handler = logging.getLogger(name), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 class ProgressLine:

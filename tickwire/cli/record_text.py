@@ -7,19 +7,23 @@ import msgspec
 
 from tickwire.cli.output import printable
 from tickwire.columns import QuoteBatch, Side, TradeBatch, TradeFlag
+from tickwire.conclusions import IndicatorValues
 from tickwire.decimals import format_fixed
+from tickwire.features.indicators import Indicators
 from tickwire.records import Bar, Record
 from tickwire.timestamps import format_rfc3339
 
 _SECTIONS = ("heartbeats", "notices", "quarantined", "gaps", "findings", "progress", "continuity", "stale_bars")
+_CONCLUSIONS = ("whales", "anomalies", "predictions", "outcomes", "signals", "sentiment")
 _SIDES = {int(side): side.name.lower() for side in Side}
 _TIMES = frozenset(
-    "exchange_time receive_time noticed time created start latest_receive after_time before_time closed".split()
+    "exchange_time receive_time noticed time created start started ended latest_receive after_time before_time"
+    " closed".split()
 )
 
 
 def record_object(record: Record) -> dict[str, Any]:
-    """Give a record as plain JSON values: decimals as text, times as ns UTC."""
+    """Give a record as plain JSON values: decimals as text, estimates as numbers, times as ns UTC."""
     header = record.header
     return {
         "header": {
@@ -35,6 +39,8 @@ def record_object(record: Record) -> dict[str, Any]:
         "quotes": list(_quotes(record.quotes)),
         **{name: [_plain(row) for row in getattr(record, name)] for name in _SECTIONS},
         "bars": [_bar(bar) for bar in record.bars],
+        "indicators": [_indicators(row) for row in record.indicators],
+        **{name: [_plain(row) for row in getattr(record, name)] for name in _CONCLUSIONS},
     }
 
 
@@ -116,6 +122,11 @@ def _bar(bar: Bar) -> dict[str, Any]:
     return values
 
 
+def _indicators(row: IndicatorValues) -> dict[str, Any]:
+    values = msgspec.structs.asdict(row)
+    return values | dict(zip(Indicators.INDICATORS, values.pop("values"), strict=False))
+
+
 def _texts(row: dict[str, Any]) -> dict[str, str]:
     texts = {}
     for name, value in row.items():
@@ -124,7 +135,7 @@ def _texts(row: dict[str, Any]) -> dict[str, str]:
         elif isinstance(value, (list, tuple)):
             texts[name] = f"{len(value)}" if _is_table(value) else " ".join(map(_range_text, value)) or "-"
         else:
-            texts[name] = printable(str(value))
+            texts[name] = "-" if value is None else printable(str(value))
     return texts
 
 
@@ -133,7 +144,9 @@ def _is_table(value: list[Any] | tuple[Any, ...]) -> bool:
 
 
 def _range_text(value: object) -> str:
-    return "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if value is None:
+        return "-"
+    return "-".join(map(str, value)) if isinstance(value, tuple) else printable(str(value))
 
 
 def _aligned(rows: list[dict[str, str]]) -> Iterator[str]:

@@ -4,6 +4,8 @@
 -- {holdout_ns}: the second of them, ns UTC
 -- {table}: the lake's table
 --
+-- The notional is summed as floats: a product of two decimals of 38 digits overflows.
+--
 -- Runs on Athena (engine version 3) and on DuckDB. The last column becomes the folder of a file.
 SELECT
     venue,
@@ -15,7 +17,7 @@ SELECT
     CAST(max_by(price, trade_id) AS DOUBLE) AS close,
     CAST(sum(size) AS DOUBLE) AS volume,
     CAST(sum(CASE WHEN side = 'buy' THEN size ELSE 0 END) AS DOUBLE) AS buy_volume,
-    CAST(sum(price * size) AS DOUBLE) AS notional,
+    sum(CAST(price AS DOUBLE) * CAST(size AS DOUBLE)) AS notional,
     CAST(count(*) AS DOUBLE) AS trades,
     CASE WHEN exchange_time_ns - exchange_time_ns % 900000000000 < {holdout_ns} THEN 'train' ELSE 'holdout' END AS part
 FROM {table}

@@ -16,16 +16,22 @@ from tickwire.errors import TickwireError
 from tickwire.features import Float64
 from tickwire.model.archive import unpack
 from tickwire.model.bars import BarColumns, joined, read_bars
+from tickwire.model.baselines.logistic import Logistic
+from tickwire.model.baselines.rule import Rule, plain_side
 from tickwire.model.features import SCHEMA
 from tickwire.model.predictor import Predictor
 from tickwire.model.rows import PURGE, LabelledRows, labelled_rows
 from tickwire.model.schema import UnfitModel
-from tickwire.model.scores import Advantage, Scores, advantage_of, scores_of
+from tickwire.model.scores import Advantage, Scores, advantage_of, estimates_of, improvement, said, scores_of
+from tickwire.model.significance import Estimate
+from tickwire.model.splits import with_validation
+from tickwire.model.stored import StoredModel
 
 ARCHIVE = "model.tar.gz"
 REPORT = "evaluation.json"
 # SageMaker shows as much of it beside a failed job.
 _MAX_MESSAGE = 1_024
+_VALIDATION_SHARE = 0.15
 _LOGGER = logging.getLogger("tickwire.model")
 
 
@@ -41,6 +47,14 @@ class Judged(msgspec.Struct, frozen=True):
     scores: Scores
 
 
+class Rival(msgspec.Struct, frozen=True):
+    """A baseline that learnt from what was before the holdout, and the candidate's advantage over it."""
+
+    name: str
+    scores: Scores
+    advantage: Advantage
+
+
 class Evaluation(msgspec.Struct, frozen=True):
     """``evaluation.json``: what the decision rests on.
 
@@ -51,6 +65,9 @@ class Evaluation(msgspec.Struct, frozen=True):
     base_rate : scores of the share of rising bars before the holdout, the same for every row
     champion : None where it is for other rows than this code computes, so that it cannot be compared
     over_base_rate, over_champion : the candidate's advantage
+    estimates : the candidate's scores between bounds of 95 %, from resampled days, by their names
+    rivals : baselines beside; none where too few rows are before the holdout
+    over_rule : by how many percent the candidate says the side more often right than the plain rule
     """
 
     schema: str
@@ -61,6 +78,9 @@ class Evaluation(msgspec.Struct, frozen=True):
     over_base_rate: Advantage
     champion: Judged | None = None
     over_champion: Advantage | None = None
+    estimates: dict[str, Estimate] = {}
+    rivals: tuple[Rival, ...] = ()
+    over_rule: Estimate | None = None
 
 
 def run(root: Path = Path("/opt/ml")) -> int:
@@ -118,6 +138,9 @@ def evaluate(
         base_rate=scores_of(base_rate, rows.label),
         candidate=_judged(candidate, probability, rows),
         over_base_rate=advantage_of(probability, base_rate, label=rows.label, start=rows.start),
+        estimates=estimates_of(probability, rows.label, start=rows.start),
+        rivals=_rivals(known.take(known.start < first - PURGE), rows, probability),
+        over_rule=improvement(said(probability), plain_side(rows), label=rows.label, start=rows.start),
     )
     if champion is None:
         return report
@@ -135,7 +158,22 @@ def _load(archive: Path) -> Predictor:
 
 
 def _probabilities(model: Predictor, rows: LabelledRows) -> Float64:
-    return model.predict(rows.windows()).astype(np.float64)
+    return StoredModel(model).predict(rows)
+
+
+def _rivals(known: LabelledRows, rows: LabelledRows, probability: Float64) -> tuple[Rival, ...]:
+    try:
+        places = with_validation(known.start, np.arange(len(known)), share=_VALIDATION_SHARE, purge=PURGE)
+    except ValueError as error:
+        _LOGGER.warning("no baselines beside: %s", error)
+        return ()
+    learn, validate = (known.take(part) for part in places)
+    rivals = []
+    for estimator in (Rule(), Logistic()):
+        theirs = estimator.fit(learn, validate).predict(rows)
+        advantage = advantage_of(probability, theirs, label=rows.label, start=rows.start)
+        rivals.append(Rival(estimator.name, scores_of(theirs, rows.label), advantage))
+    return tuple(rivals)
 
 
 def _judged(model: Predictor, probability: Float64, rows: LabelledRows) -> Judged:

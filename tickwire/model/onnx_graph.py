@@ -1,6 +1,7 @@
 """A logistic regression of the newest bar as an ONNX graph. Needs ``onnx``, which only what makes models has."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def logistic_graph(weights: Sequence[float], bias: float, *, schema: FeatureSche
     ValueError
         If there are not two weights for each feature.
     """
-    from onnx import TensorProto, checker, helper
+    from onnx import TensorProto, helper
 
     features = len(schema.names)
     if len(weights) != 2 * features:
@@ -51,6 +52,13 @@ def logistic_graph(weights: Sequence[float], bias: float, *, schema: FeatureSche
             helper.make_tensor("bias", TensorProto.FLOAT, [], [float(np.float32(bias))]),
         ],
     )
+    return serialised(graph)
+
+
+def serialised(graph: Any) -> bytes:
+    """Give a graph as the bytes of a checked model: the same for the same graph."""
+    from onnx import checker, helper
+
     model = helper.make_model(
         graph, producer_name="tickwire", opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION
     )

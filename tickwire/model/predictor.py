@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tickwire.model.reference import REFERENCE_FILE, Reference, read_reference
 from tickwire.model.schema import (
     DESCRIPTION_FILE,
     INPUT,
@@ -23,8 +24,8 @@ class Predictor:
     """One ONNX graph in onnxruntime, on one thread: a row takes microseconds, and threads would only wait for each
     other."""
 
-    def __init__(self, graph: bytes, description: ModelDescription) -> None:
-        """Load a graph and ask it once.
+    def __init__(self, graph: bytes, description: ModelDescription, reference: Reference | None = None) -> None:
+        """Load a graph and ask it once; ``reference`` is what its training saw.
 
         Raises
         ------
@@ -39,6 +40,7 @@ class Predictor:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = 3
         self.description = description
+        self.reference = reference
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
             answer = self.predict(np.zeros((2, description.schema.width), np.float32))
@@ -62,7 +64,10 @@ class Predictor:
             graph = (folder / MODEL_FILE).read_bytes()
         except OSError as error:
             raise UnfitModel(str(error)) from error
-        return cls(graph, read_description(described, expected=expected))
+        description = read_description(described, expected=expected)
+        path = folder / REFERENCE_FILE
+        reference = read_reference(path.read_bytes(), schema=expected) if path.exists() else None
+        return cls(graph, description, reference)
 
     def predict(self, rows: Float32) -> Float32:
         """Give the probability that the next bar closes higher: float32 (n, width) to float32 (n,)."""

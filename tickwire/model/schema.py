@@ -9,6 +9,7 @@ from tickwire.errors import TickwireError
 
 MODEL_FILE = "model.onnx"
 DESCRIPTION_FILE = "model.json"
+CARD_FILE = "card.md"
 
 INPUT = "features"
 """Name of the graph's one input: float32 (rows, width), where ``width`` is :attr:`FeatureSchema.width`."""
@@ -59,6 +60,27 @@ class TrainedSpan(msgspec.Struct, frozen=True):
     last: int
 
 
+class Lineage(msgspec.Struct, frozen=True):
+    """What a model was made of: whoever has the same again gets the same model.
+
+    Attributes
+    ----------
+    instruments : ``venue:SYMBOL``
+    rows : learnt from, those included that learning was stopped by
+    dataset : the first 16 hexadecimal digits of the SHA-256 of all rows that training was given
+    code : likewise, of the sources of the features and of the model
+    seed : of all that was random
+    parameters : what the run set, by name
+    """
+
+    instruments: tuple[str, ...]
+    rows: int
+    dataset: str
+    code: str
+    seed: int
+    parameters: dict[str, str | int | float]
+
+
 class ModelDescription(msgspec.Struct, frozen=True):
     """``model.json``.
 
@@ -68,7 +90,8 @@ class ModelDescription(msgspec.Struct, frozen=True):
     version : the run that made it
     digest : :attr:`FeatureSchema.digest` when it was made
     trained : None for a model that learnt from no bar
-    metrics : of the validation folds of its training, by name
+    metrics : of the walk-forward folds of its training, by name
+    lineage : None for a model that was not trained
     """
 
     name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9-]{1,63}$")]
@@ -77,6 +100,7 @@ class ModelDescription(msgspec.Struct, frozen=True):
     digest: str
     trained: TrainedSpan | None = None
     metrics: dict[str, float] = {}
+    lineage: Lineage | None = None
 
 
 def read_description(content: bytes, *, expected: FeatureSchema) -> ModelDescription:

@@ -2,14 +2,18 @@
 
 import logging
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import numpy as np
 
+from tickwire.model.arrow_bodies import rows_stream
 from tickwire.model.features import SCHEMA
 from tickwire.model.predictor import Predictor
+from tickwire.model.requests import ARROW, read_request, write_answer
 from tickwire.model.schema import UnfitModel
 from tickwire.model.server import ModelApplication
 
@@ -22,6 +26,7 @@ _DRAIN_SECONDS = 25
 # Above the 60 s that an invocation may take, so that no connection ends under SageMaker's next request.
 _KEEP_ALIVE_SECONDS = 75
 _MAX_CONNECTIONS = 256
+_BACKLOG = 2048
 
 
 class Bind(msgspec.Struct, frozen=True):
@@ -43,8 +48,15 @@ def bind_of_environment() -> Bind:
     return msgspec.convert({"port": os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")}, Bind, strict=False)
 
 
-def serve(bind: Bind, folder: Path = MODEL_FOLDER) -> int:
-    """Serve the model in a folder until SIGTERM, then answer what was asked before; gives the exit status."""
+def serve(bind: Bind, folder: Path = MODEL_FOLDER, *, give_up_root: bool = True) -> int:
+    """Serve the model in a folder until SIGTERM, then answer what was asked before; gives the exit status.
+
+    ``give_up_root`` : go on as nobody where it was started by root; outside a container nobody may be unable to read
+    the interpreter's own files
+    """
+    # Threads come with the first one that is wanted, unless they are asked for.
+    import concurrent.futures.thread  # noqa: F401
+
     import uvicorn
 
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
@@ -56,18 +68,31 @@ def serve(bind: Bind, folder: Path = MODEL_FOLDER) -> int:
         return 1
     model = predictor.description
     logger.info("serving %s %s, schema %s", model.name, model.version, model.digest)
-    _give_up_root()
-    uvicorn.run(
-        ModelApplication(predictor),
-        host=bind.host,
-        port=bind.port,
-        access_log=False,
-        lifespan="off",
-        limit_concurrency=_MAX_CONNECTIONS,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    _warm_up(predictor)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            ModelApplication(predictor),
+            access_log=False,
+            lifespan="off",
+            limit_concurrency=_MAX_CONNECTIONS,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        )
     )
+    with socket.create_server((bind.host, bind.port), backlog=_BACKLOG) as listener:
+        if give_up_root:
+            _give_up_root()
+        logger.info("listening on port %d", bind.port)
+        server.run(sockets=[listener])
     return 0
+
+
+def _warm_up(predictor: Predictor) -> None:
+    """Read and answer a row as Arrow, so that no request waits for its libraries, nor lacks the right to read them."""
+    schema = predictor.description.schema
+    body = rows_stream(np.zeros((1, schema.width), np.float32), schema=schema)
+    request = read_request(ARROW, body, schema=schema)
+    write_answer(predictor.predict(request.rows), model=predictor.description, accept=ARROW)
 
 
 def _give_up_root() -> None:

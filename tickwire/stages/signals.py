@@ -1,19 +1,23 @@
-"""trades-clean to market-events: bars, conflated trades and quotes, the proofs passed on and summed up."""
+"""trades-clean to market-events: bars and what is concluded from them, conflated trades and quotes, the proofs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
 from tickwire.bar_rows import FINAL, INTERVAL, START, SYMBOL, TRADES, Rows
-from tickwire.bar_table import Key
+from tickwire.bar_table import BarChanges, Key
 from tickwire.bars import bars_of_rows
 from tickwire.columns import QuoteBatch, TradeBatch
 from tickwire.errors import CounterJump
+from tickwire.forecast.forecaster import Forecaster
+from tickwire.forecast.trading_signals import Costs
 from tickwire.intervals import IntervalSet
 from tickwire.records import Bar, Continuity, FindingKind, Gap, Record, RecordKind
 from tickwire.stages.continuity import SymbolContinuity
+from tickwire.stages.signals_forecast import Conclusions, MinuteCloser
+from tickwire.stages.signals_minutes import MinuteHistory
 from tickwire.stages.signals_state import QuotePace, QuoteRow, SignalsState, dump_state, load_state
 from tickwire.stages.stage import Stage, StageOutput
 from tickwire.symbols import Instrument
@@ -21,6 +25,8 @@ from tickwire.symbols import Instrument
 _SECOND = 1_000_000_000
 MAX_BARS = 3_000
 """Bars in one record, about 150 bytes each, so that it stays below its size limit."""
+_BARS_A_PREDICTION = 6
+"""As large as so many bars is what is concluded of a symbol when a minute closes."""
 MAX_CONTINUITIES = 20
 """Symbols of which one record tells the continuity, at most 7 kB each; those told longest ago come first."""
 _LISTED_TRADES = 60
@@ -37,26 +43,46 @@ class SignalsSettings:
     quotes_per_second : at most so many quotes of a symbol a second; the newest waits its turn
     continuity_seconds : a symbol's continuity is told so often while only its trades grow in number; what
         becomes of its gaps is told at once
+    costs : of trading, which a trading signal must earn
     """
 
     newest_trades: int = 20
     quotes_per_second: int = 10
     continuity_seconds: int = 5
+    costs: Costs = field(default_factory=Costs)
 
 
 class SignalsStage(Stage[SignalsState]):
-    """Turns CLEAN records into EVENTS; ``source`` is the CLEAN record's dense counter."""
+    """Turns CLEAN records into EVENTS; ``source`` is the CLEAN record's dense counter.
+
+    Parameters
+    ----------
+    history : where minutes outlive the process; None concludes nothing from them: no indicators, no predictions
+    forecaster : None makes no predictions. What it answers is the one thing that another run of the same record may
+        find different: the record has the same counter, so the first one that was put counts.
+    """
 
     name = "signals"
 
-    def __init__(self, settings: SignalsSettings) -> None:
+    def __init__(
+        self,
+        settings: SignalsSettings,
+        *,
+        history: MinuteHistory | None = None,
+        forecaster: Forecaster | None = None,
+    ) -> None:
         self._settings = settings
+        self._closer = None if history is None else MinuteCloser(history, forecaster, settings.costs)
         # Once, and not with the first record.
         import tickwire.bar_table_kernel  # noqa: F401
 
     def prepare(self) -> None:
         """Load the kernels."""
         from tickwire import bar_table_kernel, bars_kernel  # noqa: F401
+        from tickwire.detect import whales_kernel  # noqa: F401
+
+        if self._closer is not None:
+            self._closer.prepare()
 
     def new_state(self) -> SignalsState:
         """Give the state of a partition that has seen nothing."""
@@ -87,7 +113,11 @@ class SignalsStage(Stage[SignalsState]):
         if source != state.source + 1:
             raise CounterJump(f"partition {record.header.partition}: record {source} after {state.source}")
         state.source = source
-        bars = _update_bars(state, record.trades, limit=MAX_BARS - len(record.bars))
+        changes = state.bars.update(record.trades)
+        concluded = Conclusions() if self._closer is None else self._closer.take(state, record, changes.rows)
+        room = MAX_BARS - len(record.bars) - _BARS_A_PREDICTION * len(concluded.predictions)
+        bars = _bars(state, changes, limit=room)
+        whales, anomalies = state.detectors.take(record, bars)
         output = Record(
             header=msgspec.structs.replace(
                 record.header, kind=RecordKind.EVENTS, counter=state.counter + 1, source=str(source)
@@ -103,10 +133,17 @@ class SignalsStage(Stage[SignalsState]):
             findings=record.findings,
             continuity=self._continuity(state, record),
             stale_bars=state.stale.take(),
+            indicators=concluded.indicators,
+            whales=whales,
+            anomalies=anomalies,
+            predictions=concluded.predictions,
+            outcomes=concluded.outcomes,
+            signals=concluded.signals,
         )
         parts = (
             *(output.trades, output.quotes, output.notices, output.quarantined, output.gaps, output.progress),
             *(output.bars, output.findings, output.continuity, output.stale_bars),
+            *(output.indicators, output.whales, output.anomalies, output.predictions, output.outcomes, output.signals),
         )
         if not any(len(part) for part in parts):
             return StageOutput(None)
@@ -165,13 +202,12 @@ def newest_trades(batch: TradeBatch, limit: int) -> TradeBatch:
     return batch.take(order[ends - np.arange(len(order)) <= limit])
 
 
-def _update_bars(state: SignalsState, batch: TradeBatch, *, limit: int) -> list[Bar]:
-    """Give the bars that trades changed, at most ``limit``.
+def _bars(state: SignalsState, changes: BarChanges, *, limit: int) -> list[Bar]:
+    """Give the bars that changed, at most ``limit``.
 
     Those that trades came too late for become stale, and so do final ones that are too many: only a record of trades
     hours apart has so many. A bar that is not final comes again by itself.
     """
-    changes = state.bars.update(batch)
     _add_stale(state, changes.symbols, changes.late)
     kept, rest = _within_limit(changes.rows, limit)
     _add_stale(state, changes.symbols, rest[rest[:, FINAL] == 1][:, [SYMBOL, INTERVAL, START, TRADES]])

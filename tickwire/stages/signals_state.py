@@ -6,14 +6,17 @@ from itertools import accumulate
 import msgspec
 
 from tickwire.bar_table import BarTable
+from tickwire.detect.detectors import Detectors, PackedDetectors
 from tickwire.errors import UnreadableState
 from tickwire.stages.bar_table_state import PackedBars, pack_bars, unpack_bars
 from tickwire.stages.continuity import SymbolContinuity
 from tickwire.stages.continuity_state import PackedContinuity, pack_continuity, unpack_continuity
+from tickwire.stages.signals_minutes import Rings
+from tickwire.stages.signals_pending import PackedPending, Pending
 from tickwire.stages.stale_bars import StaleBars
 from tickwire.symbols import Instrument
 
-_VERSION = 3
+_VERSION = 5
 _SECOND = 1_000_000_000
 
 QuoteRow = tuple[int, ...]
@@ -43,6 +46,10 @@ class SignalsState:
     quotes : their pace
     stale : bars to recompute that no record has told yet
     continuity : by (venue, symbol)
+    closed : end of the newest minute that closed, ns UTC
+    pending : predictions whose horizon has not come
+    detectors : of whales and anomalies
+    rings : the minutes of the last day, where they are in memory; not saved
     waiting : instruments of which a quote waits
     changed : keys of ``continuity`` of which something is to be told
     """
@@ -53,6 +60,10 @@ class SignalsState:
     quotes: dict[Instrument, QuotePace] = field(default_factory=dict)
     stale: StaleBars = field(default_factory=StaleBars)
     continuity: dict[tuple[str, str], SymbolContinuity] = field(default_factory=dict)
+    closed: int = 0
+    pending: Pending = field(default_factory=Pending.none)
+    detectors: Detectors = field(default_factory=Detectors)
+    rings: Rings | None = None
     waiting: set[Instrument] = field(init=False)
     changed: set[tuple[str, str]] = field(init=False)
 
@@ -85,6 +96,9 @@ class _Partition(msgspec.Struct, array_like=True):
     quotes: list[_Quotes]
     stale: list[_Stale]
     continuity: list[PackedContinuity]
+    closed: int
+    pending: PackedPending
+    detectors: PackedDetectors
 
 
 _decode = msgspec.msgpack.Decoder(_Partition).decode
@@ -96,8 +110,12 @@ def dump_state(state: SignalsState) -> bytes:
     quotes = [_dump_quotes(instrument, state.quotes[instrument]) for instrument in sorted(state.quotes)]
     stale = [_dump_stale(*group, starts) for group, starts in state.stale.waiting.items()]
     continuity = [pack_continuity(*key, state.continuity[key]) for key in sorted(state.continuity)]
+    bars, pending = pack_bars(state.bars), state.pending.pack()
     return bytes([_VERSION]) + _encode(
-        _Partition(state.counter, state.source, pack_bars(state.bars), quotes, stale, continuity)
+        _Partition(
+            *(state.counter, state.source, bars, quotes, stale, continuity, state.closed, pending),
+            detectors=state.detectors.pack(),
+        )
     )
 
 
@@ -116,12 +134,19 @@ def load_state(data: bytes) -> SignalsState:
         bars = unpack_bars(partition.bars)
         stale = {(item.venue, item.symbol, item.interval): _load_stale(item) for item in partition.stale}
         continuity = {(item.venue, item.symbol): unpack_continuity(item) for item in partition.continuity}
+        pending = Pending.unpack(partition.pending, symbols=len(bars))
+        detectors = Detectors.unpack(partition.detectors)
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise UnreadableState(f"damaged signals state: {error}") from error
     quotes = {
         Instrument(*item.instrument): QuotePace(item.second, item.sent, item.waiting) for item in partition.quotes
     }
-    return SignalsState(partition.counter, partition.source, bars, quotes, StaleBars(stale), continuity)
+    return SignalsState(
+        *(partition.counter, partition.source, bars, quotes, StaleBars(stale), continuity),
+        closed=partition.closed,
+        pending=pending,
+        detectors=detectors,
+    )
 
 
 def _dump_quotes(instrument: Instrument, pace: QuotePace) -> _Quotes:

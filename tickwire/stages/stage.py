@@ -29,13 +29,10 @@ class StageOutput:
     duplicates: int = 0
 
 
-class Stage(ABC, Generic[State]):
-    """One stage's logic for one logical partition at a time."""
+class StateCodec(ABC, Generic[State]):
+    """How the states of a stage, by whose name they are kept, become bytes."""
 
     name: str
-
-    def prepare(self) -> None:
-        """Load what :meth:`process` needs, so that the first record does not wait for it."""
 
     @abstractmethod
     def new_state(self) -> State:
@@ -48,6 +45,13 @@ class Stage(ABC, Generic[State]):
     @abstractmethod
     def dump(self, state: State) -> bytes:
         """Give the bytes of a state, the same bytes for the same state."""
+
+
+class Stage(StateCodec[State]):
+    """One stage's logic for one logical partition at a time."""
+
+    def prepare(self) -> None:
+        """Load what :meth:`process` needs, so that the first record does not wait for it."""
 
     @abstractmethod
     def process(self, state: State, record: Record, source: int) -> StageOutput:

@@ -21,7 +21,7 @@ export class Connection {
   constructor(
     private readonly url: string,
     private readonly session: Session,
-    private readonly topics: Topic[],
+    private readonly subscriptions: readonly (readonly Topic[])[],
     private readonly onMessage: (message: ServerMessage) => void,
     private readonly onState: (state: ConnectionState) => void,
   ) {}
@@ -42,7 +42,7 @@ export class Connection {
     socket.onopen = () => {
       this.backoff = FIRST_BACKOFF_MS;
       this.onState("live");
-      socket.send(JSON.stringify({ action: "subscribe", topics: this.topics, symbols: ["*"] }));
+      for (const topics of this.subscriptions) socket.send(JSON.stringify({ action: "subscribe", topics, symbols: ["*"] }));
       this.ping = setInterval(() => socket.send(JSON.stringify({ action: "ping" })), PING_MS);
     };
     socket.onmessage = (event: MessageEvent<string>) => {

@@ -1,5 +1,6 @@
+import { conclude, type Conclusions, nothingConcluded } from "./conclusions";
 import type { ConnectionState } from "./connection";
-import type { Bar, Continuity, Health, Item, Latency, Notice, Progress, Quarantined, Quote, ServerMessage, Trade } from "./protocol";
+import type { Bar, Continuity, Health, Item, Latency, Notice, Progress, Quarantined, Quote, Sentiment, ServerMessage, Trade } from "./protocol";
 
 export type Interval = "1s" | "1m";
 
@@ -17,6 +18,7 @@ export interface SymbolView {
   trades: Trade[];
   quote: Quote | null;
   progress: Progress | null;
+  conclusions: Conclusions;
   /** Last price and the one before it that differed. */
   price: number | null;
   previous: number | null;
@@ -31,6 +33,7 @@ export class Market {
   /** By `venue:SYMBOL`. */
   readonly continuity = new Map<string, Continuity>();
   readonly notices: Notice[] = [];
+  sentiment: Sentiment | null = null;
   connection: ConnectionState = "connecting";
   stages: Latency["stage"] = {};
   lastError: string | null = null;
@@ -79,6 +82,13 @@ export class Market {
         break;
       case "health":
         for (const fact of item.data as Health[]) this.health(item.symbol, fact);
+        break;
+      case "sentiment":
+        for (const mood of item.data as Sentiment[]) if (mood.time >= (this.sentiment?.time ?? 0)) this.sentiment = mood;
+        break;
+      default:
+        // What concerns a whole venue is no row of the symbols' table.
+        if (!item.symbol.endsWith("*")) conclude(this.view(item.symbol).conclusions, item);
     }
   }
 
@@ -133,7 +143,7 @@ export class Market {
     let view = this.symbols.get(key);
     if (!view) {
       const [venue = "", symbol = ""] = key.split(":");
-      view = { key, venue, symbol, bars: { "1s": [], "1m": [] }, trades: [], quote: null, progress: null, price: null, previous: null, received: 0 };
+      view = { key, venue, symbol, bars: { "1s": [], "1m": [] }, trades: [], quote: null, progress: null, conclusions: nothingConcluded(), price: null, previous: null, received: 0 };
       this.symbols.set(key, view);
     }
     return view;

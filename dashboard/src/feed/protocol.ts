@@ -1,6 +1,9 @@
-/** Messages of the WebSocket API. Prices and sizes are decimal text, exact as the exchange sent them. */
+/** Messages of the WebSocket API. Prices and sizes of the market are decimal text, exact as the exchange sent them. */
 
-export type Topic = "bars.1s" | "bars.1m" | "trades" | "quotes" | "health";
+export const MARKET_TOPICS = ["bars.1s", "bars.1m", "trades", "quotes", "health"] as const;
+export const CONCLUSION_TOPICS = ["indicators", "predictions", "signals", "whales", "anomalies", "sentiment"] as const;
+
+export type Topic = (typeof MARKET_TOPICS)[number] | (typeof CONCLUSION_TOPICS)[number];
 
 export interface Bar {
   /** Unix milliseconds, a multiple of the interval. */
@@ -140,9 +143,89 @@ export interface Latency {
 
 export type Health = Progress | Gap | Continuity | Quarantined | Notice | Latency;
 
+/** Estimates are JSON numbers, and their times Unix milliseconds; what there is none of is null. */
+export interface Indicators {
+  interval: number;
+  /** Of the bar after which they stand. */
+  start: number;
+  values: Record<string, number | null>;
+}
+
+export interface Prediction {
+  kind: "prediction";
+  time: number;
+  /** Seconds. */
+  horizon: number;
+  close: number;
+  /** Of a higher close at the horizon; null where `absent` says why. */
+  probability: number | null;
+  absent: string;
+  model: string;
+  version: string;
+  variant: string;
+}
+
+/** What became of the prediction of `time`; `rose` is null where it closed level. */
+export interface Outcome {
+  kind: "outcome";
+  time: number;
+  horizon: number;
+  probability: number;
+  model: string;
+  version: string;
+  variant: string;
+  close: number;
+  closed_at: number;
+  rose: boolean | null;
+}
+
+export interface Signal {
+  time: number;
+  horizon: number;
+  direction: "long" | "short" | "flat";
+  confidence: number;
+  price: number;
+  /** The price at which it is void. */
+  invalidation: number | null;
+  /** Fraction of the price, after costs. */
+  expected_move: number;
+  reason: string;
+}
+
+/** One of the same `started`, `side`, `first_id` and `venues` replaces it: a cluster grows. */
+export interface Whale {
+  venues: string[];
+  side: "buy" | "sell" | "unknown";
+  started: number;
+  ended: number;
+  trades: number;
+  notional: number;
+  price: number;
+  threshold: number;
+  first_id: number;
+  last_id: number;
+}
+
+export interface Anomaly {
+  anomaly: string;
+  time: number;
+  value: number;
+  usual: number;
+  unit: string;
+  reason: string;
+}
+
+/** The mood of the market: 0 (fear) to 100 (greed). */
+export interface Sentiment {
+  time: number;
+  index: number;
+  symbols: number;
+  parts: { name: string; score: number; weight: number; value: number }[];
+}
+
 export interface Item {
   topic: Topic;
-  /** `venue:SYMBOL`, `venue:*` or `*`. */
+  /** `venue:SYMBOL`, `venue:*`, `market:*` or `*`. */
   symbol: string;
   data: unknown[];
 }

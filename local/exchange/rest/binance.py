@@ -5,7 +5,8 @@ Sources: Binance's REST pages for spot (old trade lookup, klines, limits, errors
 
 from collections.abc import Mapping
 
-from local.exchange.candles import Candle, all_candles
+from local.exchange.candle import Candle
+from local.exchange.candles import all_candles
 from local.exchange.rest.limits import SECOND, MinuteWeight
 from local.exchange.rest.venue import Answer, Refusal, RestVenue, fixed, integer, json_answer
 from local.exchange.tape import Tape, TapeRow, Tapes

@@ -5,7 +5,8 @@ Sources: Coinbase's Exchange REST pages (product trades, product candles, pagina
 
 from collections.abc import Mapping
 
-from local.exchange.candles import SECOND, traded_candles
+from local.exchange.candle import SECOND
+from local.exchange.candles import traded_candles
 from local.exchange.rest.limits import Bucket
 from local.exchange.rest.venue import Answer, Refusal, RestVenue, fixed, integer, json_answer
 from local.exchange.tape import Tape, TapeRow, Tapes

@@ -5,7 +5,8 @@ Sources: Kraken's REST pages (recent trades, OHLC, errors, rate limits).
 
 from collections.abc import Mapping
 
-from local.exchange.candles import SECOND, all_candles
+from local.exchange.candle import SECOND
+from local.exchange.candles import all_candles
 from local.exchange.rest.limits import Bucket
 from local.exchange.rest.venue import Answer, Refusal, RestVenue, fixed, integer, json_answer
 from local.exchange.tape import Tape, TapeRow, Tapes

@@ -5,7 +5,8 @@ Source: OKX's API guide v5 ("GET / Trades history", "GET / Candlesticks history"
 
 from collections.abc import Mapping
 
-from local.exchange.candles import SECOND, Candle, all_candles
+from local.exchange.candle import SECOND, Candle
+from local.exchange.candles import all_candles
 from local.exchange.rest.limits import WindowCount
 from local.exchange.rest.venue import Answer, Refusal, RestVenue, integer, json_answer
 from local.exchange.tape import Tape, TapeRow, Tapes

@@ -19,7 +19,7 @@ from ecs_tasks.backfiller.venue import Venue
 from ecs_tasks.ingestor.dead_frames import DeadFrame
 from ecs_tasks.ingestor.publisher import Payload
 from tickwire.intervals import IntervalSet
-from tickwire.venues.history import HistoryReply, HistoryRequest, new_history
+from tickwire.venues.history import Candle, HistoryReply, HistoryRequest, new_history
 
 SYMBOL = "BTC-USDT"
 PARTITIONS = 4
@@ -44,6 +44,8 @@ class Rest:
     async def send(self, url: str, request: HistoryRequest) -> HistoryReply:
         query = {name: values[0] for name, values in parse_qs(urlsplit(request.target).query).items()}
         self.requests.append(query)
+        if "interval" in query and not self.refusals:
+            return self._klines(int(query["startTime"]), int(query["endTime"]), int(query["limit"]))
         if self.refusals:
             refusal = self.refusals.pop(0)
             if isinstance(refusal, Exception):
@@ -56,16 +58,27 @@ class Rest:
         )
         return HistoryReply(200, json.dumps([self.rows[number] for number in ids]).encode())
 
+    def _klines(self, start: int, end: int, limit: int) -> HistoryReply:
+        """A candle for every minute, and so one that still runs."""
+        starts = range(start, end + 1, 60_000)[:limit]
+        rows = [
+            [one, "100.0", "102.0", "99.0", "101.0", "5.0", one + 59_999, "502.0", 7, "2.0", "201.0", "0"]
+            for one in starts
+        ]
+        return HistoryReply(200, json.dumps(rows).encode())
+
 
 class Bench:
     """One lane over that Binance. ``accepted`` holds records and dead letters in the order of acceptance."""
 
-    def __init__(self, **settings: float) -> None:
+    def __init__(self, *, warm: bool = False, **settings: float) -> None:
         self.rest = Rest()
         self.accepted: list[Any] = []
         self.put_codes: list[str] = []
         self.send_codes: list[str] = []
         self.told: list[str] = []
+        self.minutes: list[tuple[str, str, list[Candle]]] = []
+        self.store_errors: list[Exception] = []
         self.pause = Pause()
         self.outlet = Outlet(put=self._put, send=self._send, partitions=PARTITIONS, trades_per_second=1_000_000)
         self.venue = Venue(
@@ -78,7 +91,12 @@ class Bench:
             post=lambda venue, text: self.told.append(text),
         )
         self.lane = Lane(
-            "binance", self.venue, outlet=self.outlet, settle_seconds=settings.pop("settle", 100.0), pause=self.pause
+            "binance",
+            self.venue,
+            outlet=self.outlet,
+            settle_seconds=settings.pop("settle", 100.0),
+            pause=self.pause,
+            fill_minutes=self._fill if warm else None,
         )
         self._settings = {
             "grace_seconds": 0.0,
@@ -114,6 +132,11 @@ class Bench:
                 assert not self.running.done(), self.running.exception()
                 self.lane.scanned()
                 await asyncio.sleep(0)
+
+    def _fill(self, venue: str, symbol: str, candles: Sequence[Candle]) -> None:
+        if self.store_errors:
+            raise self.store_errors.pop(0)
+        self.minutes.append((venue, symbol, list(candles)))
 
     async def _put(self, payloads: Sequence[Payload]) -> list[str | None]:
         if self.put_codes:

@@ -12,6 +12,18 @@ import msgspec
 import pytest
 
 from tickwire.columns import QuoteRows, Side, TradeFlag, TradeRows
+from tickwire.conclusions import (
+    Anomaly,
+    AnomalyKind,
+    Direction,
+    IndicatorValues,
+    Outcome,
+    Prediction,
+    Sentiment,
+    SentimentPart,
+    TradingSignal,
+    Whale,
+)
 from tickwire.envelope import encode
 from tickwire.records import (
     Bar,
@@ -163,6 +175,52 @@ def test_text_shows_a_few_rows_of_each_section(tickwire: Tickwire, path: Path) -
     assert "  … 10 more" in lines
     assert sum("63501.60000000" in line for line in lines) == 20
     assert any("31-33 34-40" in line for line in lines)
+
+
+def conclusions() -> Record:
+    part = SentimentPart("momentum", 70.0, 1.0, 0.002)
+    return Record(
+        header=Header(RecordKind.EVENTS, 3, 8, "496", NOW),
+        indicators=(IndicatorValues("kraken", "BTC-USD", 60, NOW, (55.5, *(1.0,) * 7, None)),),
+        whales=(Whale(("kraken", "coinbase"), "BTC-USD", -1, NOW, NOW + 1, 4, 9e5, 63501.5, 8e5),),
+        anomalies=(Anomaly("kraken", "BTC-USD", AnomalyKind.SPREAD, NOW, 0.02, 0.001, "of the price", "wide"),),
+        predictions=(Prediction("kraken", "BTC-USD", NOW, 900, 63501.5, absent="warming_up", features=(0.5, None)),),
+        outcomes=(Outcome("kraken", "BTC-USD", NOW, 900, 0.53, "m", "7", "champion", 63501.5, 63501.5, None),),
+        signals=(
+            TradingSignal("kraken", "BTC-USD", NOW, 900, Direction.FLAT, 0.06, 63501.5, None, -0.0004, "costs eat it"),
+        ),
+        sentiment=(Sentiment(NOW, 62.5, 5, (part,)),),
+    )
+
+
+def test_conclusions_are_shown_with_their_names_and_reasons(tickwire: Tickwire, path: Path) -> None:
+    path.write_bytes(encode(conclusions()))
+    (content,) = tickwire("cat", path, "--json").json["envelopes"]
+    indicators = content["indicators"][0]
+    assert (indicators["interval"], indicators["rsi_14"], indicators["imbalance_20"]) == (60, 55.5, None)
+    assert (content["whales"][0]["venues"], content["whales"][0]["side"]) == (["kraken", "coinbase"], -1)
+    assert (content["anomalies"][0]["kind"], content["anomalies"][0]["reason"]) == ("spread", "wide")
+    assert (content["predictions"][0]["probability"], content["predictions"][0]["absent"]) == (None, "warming_up")
+    assert content["predictions"][0]["features"] == [0.5, None]
+    assert (content["outcomes"][0]["variant"], content["outcomes"][0]["rose"]) == ("champion", None)
+    assert (content["signals"][0]["direction"], content["signals"][0]["invalidation"]) == ("flat", None)
+    assert content["sentiment"] == [
+        {
+            "time": NOW,
+            "index": 62.5,
+            "symbols": 5,
+            "parts": [{"name": "momentum", "score": 70.0, "weight": 1.0, "value": 0.002}],
+        }
+    ]
+    lines = tickwire("cat", path).out.splitlines()
+    text = {line.split(":")[0]: lines[k + 2] for k, line in enumerate(lines) if line.endswith(": 1")}
+    assert "warming_up" in text["predictions"]
+    assert "0.5 -" in text["predictions"]
+    assert "kraken coinbase" in text["whales"]
+    assert "2026-07-07T23:00:05.562702001Z" in text["whales"]
+    assert "spread" in text["anomalies"]
+    assert "costs eat it" in text["signals"]
+    assert "None" not in "".join(lines)
 
 
 def test_a_traced_record_names_its_trace(tickwire: Tickwire, path: Path) -> None:

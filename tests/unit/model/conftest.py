@@ -27,8 +27,9 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[BarColumns
 
 @pytest.fixture(scope="session")
 def trained(parts: dict[str, list[BarColumns]]) -> tuple[bytes, ModelDescription]:
-    """The graph and the description of a model of that market."""
-    return train(labelled_rows(parts["train"]), Hyperparameters(version="test"))
+    """The graph and the description of a regression of that market."""
+    model = train(labelled_rows(parts["train"]), Hyperparameters(version="test", model="logistic"), bars=parts["train"])
+    return model.graph, model.description
 
 
 @pytest.fixture

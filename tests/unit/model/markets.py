@@ -38,6 +38,7 @@ def market(days: int, *, skill: float, seed: int, end: int = END, symbol: str = 
             "close": close,
             "volume": volume,
             "buy_volume": volume * bought,
+            "notional": volume * (opening + close) / 2,
             "trades": random.integers(1, 500, n),
         }
     )

@@ -12,6 +12,7 @@ from tickwire.model.archive import pack, unpack
 from tickwire.model.features import SCHEMA
 from tickwire.model.onnx_graph import logistic_graph
 from tickwire.model.predictor import Predictor
+from tickwire.model.reference import REFERENCE_FILE, Distribution, Reference, read_reference
 from tickwire.model.schema import DESCRIPTION_FILE, MODEL_FILE, FeatureSchema, ModelDescription, UnfitModel
 
 DESCRIPTION = ModelDescription("m", "1", SCHEMA, SCHEMA.digest)
@@ -34,8 +35,16 @@ def test_what_is_packed_is_unpacked(tmp_path: Path) -> None:
     assert msgspec.json.decode((tmp_path / DESCRIPTION_FILE).read_bytes(), type=ModelDescription) == DESCRIPTION
 
 
-def test_nothing_but_the_two_files_leaves_an_archive(tmp_path: Path) -> None:
-    contents = {MODEL_FILE: b"graph", DESCRIPTION_FILE: b"{}", "../escaped": b"x", "code.py": b"x"}
+def test_the_reference_goes_along(tmp_path: Path) -> None:
+    every = Distribution(tuple(float(percent) for percent in range(101)), 0.0, 7)
+    reference = Reference(dict.fromkeys(SCHEMA.names, every), every, (None, *[0.5] * (SCHEMA.width - 1)))
+    (tmp_path / "model.tar.gz").write_bytes(pack(b"graph", DESCRIPTION, reference))
+    unpack(tmp_path / "model.tar.gz", tmp_path)
+    assert read_reference((tmp_path / REFERENCE_FILE).read_bytes(), schema=SCHEMA) == reference
+
+
+def test_nothing_but_a_models_own_files_leaves_an_archive(tmp_path: Path) -> None:
+    contents = {MODEL_FILE: b"graph", DESCRIPTION_FILE: b"{}", "../escaped": b"x", "card.md": b"x", "code.py": b"x"}
     archive = archive_of(tmp_path, **contents)
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -59,10 +68,10 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("schema", "digest", "reason"),
     [
-        (FeatureSchema((*SCHEMA.names, "rsi"), 1, 900), None, "expects rows of schema"),
-        (FeatureSchema(SCHEMA.names[::-1], 1, 900), None, "expects rows of schema"),
-        (FeatureSchema(SCHEMA.names, 60, 900), None, "expects rows of schema"),
-        (FeatureSchema(SCHEMA.names, 1, 60), None, "expects rows of schema"),
+        (FeatureSchema((*SCHEMA.names, "rsi"), 60, 900), None, "expects rows of schema"),
+        (FeatureSchema(SCHEMA.names[::-1], 60, 900), None, "expects rows of schema"),
+        (FeatureSchema(SCHEMA.names, 61, 900), None, "expects rows of schema"),
+        (FeatureSchema(SCHEMA.names, 60, 60), None, "expects rows of schema"),
         (SCHEMA, "0" * 16, "is not that of its schema"),
     ],
 )
@@ -89,12 +98,12 @@ def test_damaged_files_are_refused(seed_folder: Path, damaged: str, content: byt
 def test_a_graph_for_rows_of_another_width_is_refused() -> None:
     narrow = FeatureSchema(("a", "b"), 1, 900)
     with pytest.raises(UnfitModel, match=r"model\.onnx"):
-        Predictor(logistic_graph([0.0, 0.0], 0.0, schema=narrow), DESCRIPTION)
+        Predictor(logistic_graph([0.0] * 4, 0.0, schema=narrow), DESCRIPTION)
 
 
 def test_a_graph_that_gives_no_probability_is_refused() -> None:
     with pytest.raises(UnfitModel, match="answers"):
-        Predictor(logistic_graph([float("nan")] * SCHEMA.width, 0.0, schema=SCHEMA), DESCRIPTION)
+        Predictor(logistic_graph([float("nan")] * (2 * len(SCHEMA.names)), 0.0, schema=SCHEMA), DESCRIPTION)
 
 
 def test_rows_of_a_window_have_a_column_for_each_bar() -> None:

@@ -50,7 +50,7 @@ def test_an_image_installs_what_it_imports_and_no_more(image: str) -> None:
     names = set().union(*(imported_names(Path(file).read_text()) for file in files))
     names -= {"tickwire"} | sys.stdlib_module_names
     owners = packages_distributions()
-    packages = {owners[name][0].lower() for name in names}
+    packages = {owners[name][0].lower().replace("_", "-") for name in names}
     assert packages == listed(image) | UNUSED[image]
 
 

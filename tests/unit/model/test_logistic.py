@@ -7,7 +7,7 @@ from scipy.special import expit
 
 from tickwire.model.base_rate import PROBABILITY, base_rate_archive
 from tickwire.model.features import SCHEMA
-from tickwire.model.logistic import fit, sigmoid
+from tickwire.model.logistic import fit, masked_inputs, sigmoid
 from tickwire.model.onnx_graph import logistic_graph
 from tickwire.model.predictor import Predictor
 from tickwire.model.schema import FeatureSchema, ModelDescription
@@ -46,17 +46,24 @@ def test_sigmoid_does_not_overflow() -> None:
         np.testing.assert_allclose(sigmoid(np.array([-1e4, 0.0, 1e4])), [0.0, 0.5, 1.0])
 
 
-def test_the_graph_answers_as_the_model() -> None:
-    schema = FeatureSchema(("a", "b", "c"), 1, 900)
-    rows, label = sample()
-    model = fit(rows, label, ridge=1.0)
+def test_the_graph_answers_as_the_model_also_where_numbers_are_masked() -> None:
+    schema = FeatureSchema(("a", "b", "c"), 2, 900)
+    newest, label = sample()
+    newest[np.random.default_rng(4).uniform(size=newest.shape) < 0.2] = np.nan
+    inputs = masked_inputs(newest)
+    # By hand: what is there, 0 for what is not, and then which is there.
+    assert inputs[0, :3].tolist() == [0.0 if np.isnan(value) else value for value in newest[0]]
+    assert inputs[0, 3:].tolist() == [0.0 if np.isnan(value) else 1.0 for value in newest[0]]
+    model = fit(inputs, label, ridge=1.0)
     graph = logistic_graph(model.weights.tolist(), model.bias, schema=schema)
     exported = Predictor(graph, ModelDescription("m", "1", schema, schema.digest))
-    np.testing.assert_allclose(exported.predict(rows.astype(np.float32)), model.predict(rows), atol=1e-5)
+    # The older bar of the two is of no matter.
+    rows = np.concatenate([np.full_like(newest, 7.0), newest], axis=1).astype(np.float32)
+    np.testing.assert_allclose(exported.predict(rows), model.predict(inputs), atol=1e-5)
 
 
-def test_a_graph_has_a_weight_for_each_number_of_a_row() -> None:
-    with pytest.raises(ValueError, match="2 weights for rows of 6"):
+def test_a_graph_has_two_weights_for_each_feature() -> None:
+    with pytest.raises(ValueError, match="2 weights for 16 features"):
         logistic_graph([0.0, 0.0], 0.0, schema=SCHEMA)
 
 

@@ -91,11 +91,11 @@ def test_the_query_makes_bars_as_worked_by_hand() -> None:
     found = connection.execute(f"SELECT * FROM ({query}) ORDER BY start").fetchall()
     start = int(datetime(2026, 11, 24, 23, 30, tzinfo=UTC).timestamp()) * 10**9
     quarter = 900 * 10**9
-    # venue, symbol, start, open, high, low, close, volume, buy_volume, trades, part: open and close by id.
+    # venue, symbol, start, open, high, low, close, volume, buy_volume, notional, trades, part: open and close by id.
     assert found == [
-        ("kraken", "BTC-USD", start, 100.5, 100.5, 100.5, 100.5, 1.0, 1.0, 1, "train"),
-        ("kraken", "BTC-USD", start + quarter, 101.0, 104.0, 99.0, 99.0, 6.5, 3.0, 3, "train"),
-        ("kraken", "BTC-USD", start + 2 * quarter, 103.0, 103.0, 102.0, 102.0, 1.25, 1.0, 2, "holdout"),
+        ("kraken", "BTC-USD", start, 100.5, 100.5, 100.5, 100.5, 1.0, 1.0, 100.5, 1, "train"),
+        ("kraken", "BTC-USD", start + quarter, 101.0, 104.0, 99.0, 99.0, 6.5, 3.0, 655.0, 3, "train"),
+        ("kraken", "BTC-USD", start + 2 * quarter, 103.0, 103.0, 102.0, 102.0, 1.25, 1.0, 128.5, 2, "holdout"),
     ]
 
 

@@ -17,6 +17,7 @@ from lambdas.identity.user import Role, User
 from lambdas.websocket.connections import Connections
 from lambdas.websocket.snapshots import Snapshots
 from tickwire.columns import Side, TradeBatch, TradeFlag, TradeRows
+from tickwire.conclusions import Outcome, Prediction, Sentiment, Whale
 from tickwire.envelope import encode
 from tickwire.records import (
     LAKE_REVISION,
@@ -386,3 +387,54 @@ def test_trades_that_came_late_to_begin_with_are_no_latency(world: World, flag: 
 
 def test_the_age_of_the_batch_is_measured(world: World) -> None:
     assert world.run(record(1, trades=trades(1))).iterator_age_ms == 500
+
+
+def conclusions(counter: int, **sections: Any) -> Record:
+    return Record(header=Header(RecordKind.EVENTS, 3, counter), **sections)
+
+
+def test_whales_of_another_process_are_continued_and_a_grown_one_stays_in_its_place(world: World) -> None:
+    def whale(first_id: int, trades: int = 1) -> Whale:
+        started = first_id * SECOND
+        return Whale(("binance",), "BTC-USDT", 1, started, started, trades, 9e5, 1.0, 8e5, first_id, first_id)
+
+    world.run(conclusions(1, whales=tuple(whale(n) for n in range(1, 51))))
+    world.now += 2
+    world.run(conclusions(2, whales=(whale(51), whale(30, trades=3))), process=world.new_process())
+    found = world.snapshot(f"whales#{SYMBOL}")["whales", SYMBOL]
+    assert [one["first_id"] for one in found] == list(range(2, 52))
+    assert [one["trades"] for one in found if one["first_id"] in (29, 30)] == [1, 3]
+
+
+def test_a_prediction_and_the_outcomes_before_it_are_one_snapshot(world: World) -> None:
+    minute = 60 * SECOND
+    world.subscribe("c1", f"predictions#{SYMBOL}")
+    for counter in (1, 2):
+        prediction = Prediction("binance", "BTC-USDT", counter * minute, 900, 1.0, 0.5 + counter / 100)
+        outcome = Outcome(
+            "binance", "BTC-USDT", (counter - 15) * minute, 900, 0.5, "m", "1", "champion", 1.0, 2.0, True
+        )
+        world.run(conclusions(counter, predictions=(prediction,), outcomes=(outcome,)))
+        world.now += 2
+    heard = world.items("c1")["predictions", SYMBOL]
+    assert [one["kind"] for one in heard] == ["prediction", "outcome"] * 2
+    found = world.snapshot(f"predictions#{SYMBOL}")["predictions", SYMBOL]
+    assert [(one["kind"], one["time"]) for one in found] == [
+        ("outcome", -14 * 60_000),
+        ("outcome", -13 * 60_000),
+        ("prediction", 2 * 60_000),
+    ]
+    # A process that has not seen the outcomes yet reads them back before it adds to them.
+    third = Outcome("binance", "BTC-USDT", -12 * minute, 900, 0.5, "m", "1", "champion", 1.0, 1.0, None)
+    world.run(conclusions(3, outcomes=(third,)), process=world.new_process())
+    found = world.snapshot(f"predictions#{SYMBOL}")["predictions", SYMBOL]
+    assert [one["rose"] for one in found if one["kind"] == "outcome"] == [True, True, None]
+
+
+def test_the_markets_mood_is_heard_by_its_name_and_by_all(world: World) -> None:
+    world.subscribe("named", "sentiment#market:*")
+    world.subscribe("all", "sentiment#*")
+    world.run(conclusions(1, sentiment=(Sentiment(60 * SECOND, 62.0, 5, ()),)))
+    mood = [{"time": 60_000, "index": 62.0, "symbols": 5, "parts": []}]
+    assert world.items("named") == world.items("all") == {("sentiment", "market:*"): mood}
+    assert world.snapshot("sentiment#*") == {("sentiment", "market:*"): mood}

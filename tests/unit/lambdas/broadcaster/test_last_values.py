@@ -5,7 +5,7 @@ import msgspec
 from lambdas.broadcaster.health import GapData
 from lambdas.broadcaster.last_values import LastValues, Place
 from lambdas.broadcaster.messages import BarData, QuoteData, TradeData
-from lambdas.broadcaster.values import Value
+from lambdas.broadcaster.value import Value
 
 BARS = ("bars.1m", "v:A-B")
 

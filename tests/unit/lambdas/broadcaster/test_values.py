@@ -7,7 +7,8 @@ import msgspec
 
 from lambdas.broadcaster.health import GapData, NoticeData, ProgressData, QuarantinedData
 from lambdas.broadcaster.messages import BarData, QuoteData
-from lambdas.broadcaster.values import Value, bar_data, values_of
+from lambdas.broadcaster.value import Value
+from lambdas.broadcaster.values import bar_data, values_of
 from tickwire.columns import QuoteRows, Side, TradeFlag, TradeRows
 from tickwire.records import (
     LAKE_REVISION,

@@ -1,4 +1,4 @@
-"""The validator's and the signals' functions at cold start; what they do is tested on the emulator."""
+"""The validator's, the signals' and the market's functions at cold start; what they do is tested on the emulator."""
 
 import sys
 from importlib import import_module
@@ -28,6 +28,9 @@ VARIABLES = {
         ("signals", "TICKWIRE_PARTITIONS"),
         ("signals", "TICKWIRE_EVENTS_STREAM"),
         ("signals", "TICKWIRE_STATE_URL"),
+        ("market", "TICKWIRE_PARTITIONS"),
+        ("market", "TICKWIRE_EVENTS_STREAM"),
+        ("market", "TICKWIRE_STATE_URL"),
     ],
 )
 def test_a_missing_variable_is_named_at_cold_start(

@@ -23,6 +23,8 @@ def test_a_subscription_names_every_topic_with_every_symbol_once() -> None:
 def test_unsubscribe_and_ping_are_read_and_what_is_not_known_is_ignored() -> None:
     request = read_request(body(action="unsubscribe", topics=["health"], symbols=["binance-us:*"], id=7))
     assert request == Unsubscribe(("health",), ("binance-us:*",))
+    mood = read_request(body(action="subscribe", topics=["sentiment"], symbols=["market:*"]))
+    assert mood == Subscribe(("sentiment",), ("market:*",))
     assert read_request(body(action="ping")) == Ping()
 
 

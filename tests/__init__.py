@@ -1,0 +1,1 @@
+"""Tests; a package, so that no other distribution of this name is taken for it."""
