@@ -13,6 +13,7 @@ import pytest
 
 from tickwire.capture import read_capture
 from tickwire.columns import QuoteBatch, QuoteRows, Side, TradeBatch, TradeRows
+from tickwire.conclusions import Sentiment
 from tickwire.envelope import decode, encode, split
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
 from tickwire.records import Bar, Gap, Header, Heartbeat, Notice, Progress, Quarantined, Record, RecordKind
@@ -121,10 +122,11 @@ def test_a_trace_comes_back_and_costs_a_record_without_one_nothing(record):
 
 
 def test_what_a_later_writer_adds_behind_all_fields_is_passed_over():
-    fields = msgspec.msgpack.decode(encode(Record(header=TRACED))[16:])
+    record = Record(header=TRACED, sentiment=(Sentiment(1, 50.0, 1, ()),))
+    fields = msgspec.msgpack.decode(encode(record)[16:])
     body = msgspec.msgpack.encode([*fields, "what nobody here knows"])
     data = struct.pack("<4sB3sII", b"TKWR", 2, bytes(3), 16 + len(body), crc32(body)) + body
-    assert decode(data).header == TRACED
+    assert (decode(data).header, decode(data).sentiment) == (TRACED, record.sentiment)
 
 
 @pytest.mark.parametrize("trace", [[bytes(15), bytes(8)], [bytes(16), b""], [bytes(16)], "x", [1, 2]])
