@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from tickwire.columns import Int64
 from tickwire.errors import TickwireError
@@ -114,8 +115,11 @@ def read_captures(folder: Path, *, since: int, until: int, schema: FeatureSchema
     )
 
 
-def _wanted(times: Int64, since: int, until: int, schema: FeatureSchema) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    return (times >= since) & (times < until) & (times % (schema.interval * 1_000_000_000) == 0)
+def _wanted(times: Int64, since: int, until: int, schema: FeatureSchema) -> npt.NDArray[np.bool_]:
+    wanted: npt.NDArray[np.bool_] = (
+        (times >= since) & (times < until) & (times % (schema.interval * 1_000_000_000) == 0)
+    )
+    return wanted
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
