@@ -31,5 +31,5 @@ class ModelImages(Construct):
 def stage_model_images(target: Path) -> str:
     """Copy what the images are built from into ``target`` and give it back."""
     files = [f"sagemaker/inference/{name}" for name in ("Dockerfile", "serve.py")]
-    files += [f"sagemaker/training/{name}" for name in ("Dockerfile", "train.py", "evaluate.py")]
+    files += [f"sagemaker/training/{name}" for name in ("Dockerfile", "train.py", "evaluate.py", "score.py")]
     return str(stage_source(target, packages=("tickwire",), files=(*files, "requirements.txt")))

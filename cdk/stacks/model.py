@@ -79,7 +79,7 @@ class ModelStack(Stack):
             self,
             "JobRole",
             image=images.training,
-            reads=("seed", "candidates", "datasets"),
+            reads=("seed", "candidates", "datasets", CAPTURE),
             writes=("candidates", "evaluations"),
             # The account's, shared by all jobs.
             logs=("/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs"),

@@ -117,14 +117,7 @@ def make_the_dataset(names: Names) -> dict[str, State]:
 
 def make_the_candidate(names: Names) -> dict[str, State]:
     """Train, evaluate, register, and compare with the champion."""
-    cluster = {
-        "InstanceCount": 1,
-        "InstanceType": names.training_instance_type,
-        "VolumeSizeInGB": _VOLUME_GIB,
-        "VolumeKmsKeyId": names.key,
-    }
     train = {"S3DataType": "S3Prefix", "S3Uri": expression("$plan.train")}
-    report = {"S3Uri": expression("$plan.evaluation"), "LocalPath": "/opt/ml/processing/output"}
     statistics = {"ContentType": "application/json", "S3Uri": expression(f"'s3://{names.bucket}/' & $plan.report")}
     return {
         "Train": task(
@@ -136,7 +129,7 @@ def make_the_candidate(names: Names) -> dict[str, State]:
                 "HyperParameters": {"version": expression("$plan.run")},
                 "InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": train}}],
                 "OutputDataConfig": {"S3OutputPath": expression("$plan.candidates"), "KmsKeyId": names.key},
-                "ResourceConfig": cluster,
+                "ResourceConfig": _cluster(names),
                 "StoppingCondition": {"MaxRuntimeInSeconds": _JOB_SECONDS},
                 "VpcConfig": names.network,
                 "EnableNetworkIsolation": True,
@@ -148,27 +141,19 @@ def make_the_candidate(names: Names) -> dict[str, State]:
         ),
         "Evaluate": task(
             PROCESSING,
-            {
-                "ProcessingJobName": expression("$plan.job"),
-                "RoleArn": names.job_role,
-                "AppSpecification": {
-                    "ImageUri": names.training_image,
-                    "ContainerEntrypoint": ["python", "/opt/tickwire/evaluate.py"],
+            processing_job(
+                names,
+                job="$plan.job",
+                script="evaluate.py",
+                inputs={
+                    "train": expression("$plan.train"),
+                    "holdout": expression("$plan.holdout"),
+                    "candidate": expression("$candidate"),
+                    "champion": expression("$champion_archive"),
                 },
-                "ProcessingInputs": [
-                    _processing_input("train", "$plan.train"),
-                    _processing_input("holdout", "$plan.holdout"),
-                    _processing_input("candidate", "$candidate"),
-                    _processing_input("champion", "$champion_archive"),
-                ],
-                "ProcessingOutputConfig": {
-                    "KmsKeyId": names.key,
-                    "Outputs": [{"OutputName": "report", "S3Output": {**report, "S3UploadMode": "EndOfJob"}}],
-                },
-                "ProcessingResources": {"ClusterConfig": cluster},
-                "NetworkConfig": {"EnableNetworkIsolation": True, "VpcConfig": names.network},
-                "StoppingCondition": {"MaxRuntimeInSeconds": _JOB_SECONDS},
-            },
+                output="$plan.evaluation",
+                seconds=_JOB_SECONDS,
+            ),
             repeat=None,
             catch=FAILED,
             then="Register",
@@ -208,6 +193,41 @@ def make_the_candidate(names: Names) -> dict[str, State]:
     }
 
 
+def processing_job(
+    names: Names, *, job: str, script: str, inputs: dict[str, str], output: str, seconds: int
+) -> dict[str, Any]:
+    """Give the arguments of a processing job of the training image.
+
+    ``job`` and ``output`` are variables of JSONata; ``inputs`` are ``s3://`` prefixes by the name of their folder.
+    """
+    written = {"S3Uri": expression(output), "LocalPath": "/opt/ml/processing/output", "S3UploadMode": "EndOfJob"}
+    return {
+        "ProcessingJobName": expression(job),
+        "RoleArn": names.job_role,
+        "AppSpecification": {
+            "ImageUri": names.training_image,
+            "ContainerEntrypoint": ["python", f"/opt/tickwire/{script}"],
+        },
+        "ProcessingInputs": [_processing_input(name, address) for name, address in inputs.items()],
+        "ProcessingOutputConfig": {
+            "KmsKeyId": names.key,
+            "Outputs": [{"OutputName": "report", "S3Output": written}],
+        },
+        "ProcessingResources": {"ClusterConfig": _cluster(names)},
+        "NetworkConfig": {"EnableNetworkIsolation": True, "VpcConfig": names.network},
+        "StoppingCondition": {"MaxRuntimeInSeconds": seconds},
+    }
+
+
+def _cluster(names: Names) -> dict[str, Any]:
+    return {
+        "InstanceCount": 1,
+        "InstanceType": names.training_instance_type,
+        "VolumeSizeInGB": _VOLUME_GIB,
+        "VolumeKmsKeyId": names.key,
+    }
+
+
 def _processing_input(name: str, address: str) -> dict[str, Any]:
-    source = {"S3Uri": expression(address), "LocalPath": f"/opt/ml/processing/input/{name}"}
+    source = {"S3Uri": address, "LocalPath": f"/opt/ml/processing/input/{name}"}
     return {"InputName": name, "S3Input": {**source, "S3DataType": "S3Prefix", "S3InputMode": "File"}}

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from cdk.state_machines.nightly_candidate import processing_job
 from cdk.state_machines.nightly_names import FAILED, REASONS, TAKEN_BACK, Names
-from cdk.state_machines.states import REPEAT, State, assign, choice, expression, fail, sdk, succeed, task, wait
+from cdk.state_machines.states import ATHENA, REPEAT, State, assign, choice, expression, fail, sdk, succeed, task, wait
+
+_QUERY_SECONDS = 600
+_SCORE_SECONDS = 3600
 
 
 def stage_the_challenger(names: Names) -> dict[str, State]:
@@ -91,6 +95,8 @@ def grow_the_traffic(names: Names) -> dict[str, State]:
         "seconds": expression("$baked"),
         "alarm": expression("$alarm"),
         "invocations": expression("$invocations"),
+        "scoring": expression("$scoring"),
+        "scored": expression("$scored"),
     }
     return {
         "LookAtAlarm": task(
@@ -117,11 +123,24 @@ def grow_the_traffic(names: Names) -> dict[str, State]:
                 )
             },
             catch=TAKEN_BACK,
+            then="IsBeingScored",
+        ),
+        "IsBeingScored": choice(("$scoring = ''", "AskForStep"), otherwise="LookAtScore"),
+        "LookAtScore": task(
+            sdk("sagemaker", "describeProcessingJob"),
+            {"ProcessingJobName": expression("$score.job")},
+            assign={"scoring": expression("$states.result.ProcessingJobStatus")},
+            catch=TAKEN_BACK,
             then="AskForStep",
         ),
-        "AskForStep": names.ask({"question": "step", "watch": watch}, catch=TAKEN_BACK, then="WhatNow"),
+        "AskForStep": names.ask(
+            {"question": "step", "watch": watch, "report": expression("$score.report")},
+            catch=TAKEN_BACK,
+            then="WhatNow",
+        ),
         "WhatNow": choice(
             ("$decision.verdict = 'wait'", "Bake"),
+            ("$decision.verdict = 'score'", "PlanScore"),
             ("$decision.verdict in ['shift', 'promote']", "RecordStep"),
             otherwise="TakeBack",
         ),
@@ -140,6 +159,48 @@ def grow_the_traffic(names: Names) -> dict[str, State]:
             assign={**_await("$plan.challenge", "LookAtAlarm"), **_begin_share("$decision.share")},
             catch=TAKEN_BACK,
             then="AwaitEndpoint",
+        ),
+    }
+
+
+def score_the_challenger(names: Names) -> dict[str, State]:
+    """Compare both models on captured traffic, in a job that the loop looks at as it looks at the alarm."""
+    captures = f"s3://{names.bucket}/{names.capture_prefix}/{names.endpoint}/"
+    return {
+        "PlanScore": names.ask(
+            {"question": "score", "plan": expression("$plan"), "now": expression("$now()")},
+            into="score",
+            catch=TAKEN_BACK,
+            then="QueryOutcomes",
+        ),
+        "QueryOutcomes": task(
+            ATHENA,
+            {"QueryString": expression("$score.query"), "WorkGroup": names.workgroup},
+            repeat=None,
+            timeout_seconds=_QUERY_SECONDS,
+            catch=TAKEN_BACK,
+            then="Score",
+        ),
+        "Score": task(
+            sdk("sagemaker", "createProcessingJob"),
+            processing_job(
+                names,
+                job="$score.job",
+                script="score.py",
+                inputs={
+                    "captures": captures,
+                    "bars": expression("$score.bars"),
+                    "candidate": expression("$candidate"),
+                    "champion": expression("$champion_archive"),
+                },
+                output="$score.output",
+                seconds=_SCORE_SECONDS,
+            ),
+            assign={"scoring": "InProgress", "scored": expression("$baked")},
+            repeat=None,
+            catch=TAKEN_BACK,
+            then="Bake",
+            comment="Its end is not waited for: the alarm must be looked at meanwhile",
         ),
     }
 
@@ -208,4 +269,11 @@ def _await(configuration: str, after: str) -> dict[str, str]:
 
 
 def _begin_share(share: str) -> dict[str, Any]:
-    return {"share": expression(share), "baked": 0, "since": expression("$now()")}
+    return {
+        "share": expression(share),
+        "baked": 0,
+        "since": expression("$now()"),
+        "scoring": "",
+        "scored": 0,
+        "score": {"report": ""},
+    }

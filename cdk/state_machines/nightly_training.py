@@ -4,7 +4,8 @@
                                     │ shut                                │ yes
                                     ▼                                     ▼
                               notice, failure       challenger at 0 ▶ 10 ▶ 25 ▶ 50 ▶ 100 % ▶ champion, approved
-                                                          │ an alarm, an error, or too little traffic, at any step
+                                                          │ an alarm, an error, too little traffic, or worse
+                                                          │ on the rows that both answer, at any step
                                                           ▼
                                           challenger at 0 again ▶ rejected ▶ notice, failure
 
@@ -38,6 +39,7 @@ def nightly_training(names: Names) -> dict[str, Any]:
             **rollout.stage_the_challenger(names),
             **rollout.await_the_endpoint(names),
             **rollout.grow_the_traffic(names),
+            **rollout.score_the_challenger(names),
             **rollout.promote(names),
             **rollout.take_back(names),
             **_fail(names),

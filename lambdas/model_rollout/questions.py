@@ -9,7 +9,8 @@ import msgspec
 from tickwire.errors import TickwireError
 from tickwire.model.bars import BarColumns, UnreadableDataset, read_bars
 from tickwire.model.evaluation import Evaluation
-from tickwire.model.plan import HOLDOUT, TRAIN, DatasetSpan, RunPlan, plan_run
+from tickwire.model.paired_job import PairedReport
+from tickwire.model.plan import HOLDOUT, TRAIN, DatasetSpan, RunPlan, ScorePlan, plan_run, plan_score
 from tickwire.model.quality import DatasetQuality, judge_dataset
 from tickwire.model.rollout import Bake, Decision, Verdict, Watch, judge_candidate, next_step
 
@@ -56,12 +57,28 @@ class CandidateQuestion(msgspec.Struct, frozen=True, tag_field="question", tag="
 
 
 class StepQuestion(msgspec.Struct, frozen=True, tag_field="question", tag="step"):
-    """What becomes of the challenger now?"""
+    """What becomes of the challenger now? ``report`` is the key of the last comparison at its share, or empty."""
 
     watch: Watch
+    report: str = ""
 
 
-Question: TypeAlias = PlanQuestion | DatasetQuestion | CandidateQuestion | StepQuestion
+class ScoreQuestion(msgspec.Struct, frozen=True, tag_field="question", tag="score"):
+    """How is the comparison on captured traffic that begins at ``now``, RFC 3339, to go?"""
+
+    plan: RunPlan
+    now: str
+
+
+Question: TypeAlias = PlanQuestion | DatasetQuestion | CandidateQuestion | StepQuestion | ScoreQuestion
+
+
+class StepEvidence(msgspec.Struct, frozen=True):
+    """What is seen of a challenger, and the comparison on captured traffic with the key that it lies at."""
+
+    watch: Watch
+    paired: PairedReport | None = None
+    report: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -70,11 +87,11 @@ class Answer(msgspec.Struct, frozen=True):
     verdict: Verdict
     reasons: tuple[str, ...]
     share: int
-    evidence: Evaluation | DatasetQuality | Watch
+    evidence: Evaluation | DatasetQuality | StepEvidence
 
 
 def answer(event: dict[str, Any], *, settings: RolloutSettings, s3: Any) -> dict[str, Any]:
-    """Answer a question: a :class:`~tickwire.model.plan.RunPlan` or an :class:`Answer`, as JSON.
+    """Answer a question: a plan of :mod:`tickwire.model.plan` or an :class:`Answer`, as JSON.
 
     Raises
     ------
@@ -91,7 +108,7 @@ def answer(event: dict[str, Any], *, settings: RolloutSettings, s3: Any) -> dict
     return answered
 
 
-def _answer(question: Question, settings: RolloutSettings, s3: Any) -> RunPlan | Answer:
+def _answer(question: Question, settings: RolloutSettings, s3: Any) -> RunPlan | ScorePlan | Answer:
     match question:
         case PlanQuestion(execution, started):
             return plan_run(
@@ -108,8 +125,22 @@ def _answer(question: Question, settings: RolloutSettings, s3: Any) -> RunPlan |
             report = s3.get_object(Bucket=settings.model_bucket, Key=plan.report)["Body"].read()
             evaluation = msgspec.json.decode(report, type=Evaluation)
             return _told(judge_candidate(evaluation), evaluation)
-        case StepQuestion(watch):
-            return _told(next_step(watch, Bake(settings.bake_seconds, settings.min_invocations)), watch)
+        case ScoreQuestion(plan, now):
+            return plan_score(
+                plan,
+                now,
+                bucket=settings.model_bucket,
+                table=settings.lake_table,
+                holdout_days=settings.holdout_days,
+            )
+        case StepQuestion(watch, key):
+            paired = None
+            # While the job runs there is nothing to read, and of one that failed there never is.
+            if watch.scoring == "Completed":
+                written = s3.get_object(Bucket=settings.model_bucket, Key=key)["Body"].read()
+                paired = msgspec.json.decode(written, type=PairedReport)
+            decision = next_step(watch, Bake(settings.bake_seconds, settings.min_invocations), paired)
+            return _told(decision, StepEvidence(watch, paired, key))
 
 
 def _judge_dataset(plan: RunPlan, settings: RolloutSettings, s3: Any) -> Answer:
@@ -120,7 +151,7 @@ def _judge_dataset(plan: RunPlan, settings: RolloutSettings, s3: Any) -> Answer:
     return Answer(verdict, quality.faults or (f"{len(expected)} instruments without a fault",), 0, quality)
 
 
-def _told(decision: Decision, evidence: Evaluation | Watch) -> Answer:
+def _told(decision: Decision, evidence: Evaluation | StepEvidence) -> Answer:
     return Answer(decision.verdict, decision.reasons, decision.share, evidence)
 
 

@@ -110,9 +110,9 @@ def _from_candles(dataset: Dataset, paths: Sequence[str]) -> Any:
 
 
 def _moved(bars: BarColumns, end: int) -> BarColumns:
-    """Move bars by whole days so that their last whole day is the one before ``end``, a midnight in ns UTC."""
+    """Move bars by whole days so that their last whole day is the one before that of ``end``, ns UTC."""
     last_midnight = int(bars.start[-1]) // _DAY * _DAY
-    return BarColumns(bars.venue, bars.symbol, bars.start + (end - last_midnight), **bars.columns)
+    return BarColumns(bars.venue, bars.symbol, bars.start + (end // _DAY * _DAY - last_midnight), **bars.columns)
 
 
 def _nanoseconds(text: str) -> int:

@@ -18,7 +18,7 @@ from local.sagemaker.arguments import arn, page
 from local.sagemaker.faults import ServiceError, invalid
 from local.sagemaker.store import Row, Store
 
-_MODULES = {"train": "training", "evaluate": "evaluation"}
+_MODULES = {"train": "training", "evaluate": "evaluation", "score": "paired_job"}
 """What the entry points of the training image run, by the name of their file; others are modules themselves."""
 
 _ML = "/opt/ml"

@@ -109,6 +109,8 @@ class NightlyCalls:
         if question["question"] == "plan":
             # By what the run's other tasks know of it.
             self._inputs |= {answered["train"]: started, answered["job"]: started}
+        elif question["question"] == "score":
+            self._inputs[answered["bars"]] = started
         return answered
 
     def _query(self, arguments: dict[str, Any]) -> Any:

@@ -285,7 +285,7 @@ def test_sagemakers_roles_are_handed_to_sagemaker_alone(prod: Any) -> None:
     ("role", "reads", "writes"),
     [
         ("ServingRole", {"seed", "candidates"}, {"capture"}),
-        ("JobRole", {"seed", "candidates", "datasets"}, {"candidates", "evaluations"}),
+        ("JobRole", {"seed", "candidates", "datasets", "capture"}, {"candidates", "evaluations"}),
     ],
 )
 def test_containers_read_and_write_where_they_work(prod: Any, role: str, reads: set[str], writes: set[str]) -> None:

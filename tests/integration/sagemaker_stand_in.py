@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from botocore.validate import ParamValidator
 
 from lambdas.model_rollout.questions import RolloutSettings, answer
-from tickwire.model import evaluation, training
+from tickwire.model import evaluation, paired_job, training
 from tickwire.model.base_rate import base_rate_archive
 from tickwire.model.features import SCHEMA
 
@@ -59,8 +59,8 @@ class StandIn:
 
     ``bars`` are the dataset's two parts; ``alarm`` gives the alarm's state at a share of the traffic;
     ``refused`` names operations that fail, ``undone`` ends the name of a configuration that the endpoint
-    goes back from. ``weights`` tells every change of the challenger's weight, and ``calls``
-    every operation.
+    goes back from. ``captured`` gives the lines that the endpoint has captured when a
+    comparison begins. ``weights`` tells every change of the challenger's weight, and ``calls`` every operation.
     """
 
     settings: RolloutSettings
@@ -70,11 +70,13 @@ class StandIn:
     refused: tuple[str, ...] = ()
     undone: str = "nothing"
     running: int = 1
+    captured: Callable[["StandIn"], bytes] = lambda services: b""
     objects: Objects = field(default_factory=Objects)
     weights: list[float] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     packages: dict[str, str] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.objects["seed/model.tar.gz"] = base_rate_archive(SCHEMA)
@@ -171,12 +173,20 @@ class StandIn:
         return {"ModelArtifacts": {"S3ModelArtifacts": address}}
 
     def _CreateProcessingJob(self, arguments: dict[str, Any]) -> Any:  # noqa: N802
+        script = Path(arguments["AppSpecification"]["ContainerEntrypoint"][-1]).stem
+        run = {"evaluate": evaluation.run, "score": paired_job.run}[script]
+        if script == "score":
+            self.objects[f"capture/{ENDPOINT}/champion/2026/11/27/00/1.jsonl"] = self.captured(self)
         with TemporaryDirectory() as name:
             root = Path(name)
             for given in arguments["ProcessingInputs"]:
                 source = given["S3Input"]
                 self._download(source["S3Uri"], root / Path(source["LocalPath"]).relative_to("/opt/ml"))
-            if evaluation.run(root) != 0:
+            self.jobs[arguments["ProcessingJobName"]] = "Completed" if run(root) == 0 else "Failed"
+            if (root / "output/message").exists():
+                # The state machine waits for the end of an evaluation, and looks at that of a comparison.
+                if script == "score":
+                    return {}
                 raise CallFailed("SageMaker.JobFailed", (root / "output/message").read_text())
             (output,) = arguments["ProcessingOutputConfig"]["Outputs"]
             folder = root / Path(output["S3Output"]["LocalPath"]).relative_to("/opt/ml")
@@ -184,6 +194,9 @@ class StandIn:
                 key = output["S3Output"]["S3Uri"].removeprefix(f"s3://{BUCKET}/") + path.name
                 self.objects[key] = path.read_bytes()
         return {}
+
+    def _DescribeProcessingJob(self, arguments: dict[str, Any]) -> Any:  # noqa: N802
+        return {"ProcessingJobStatus": self.jobs[arguments["ProcessingJobName"]]}
 
     def _CreateModelPackage(self, arguments: dict[str, Any]) -> Any:  # noqa: N802
         arn = f"arn:aws:sagemaker:eu-west-1:000000000000:model-package/test/{len(self.packages) + 1}"

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from local.sagemaker import nightly, objects, seed
 from local.sagemaker.nightly_calls import NightlyCalls
 from tests.integration.local_sagemaker import BUCKET, ENDPOINT, Platform, rising
 from tests.integration.test_nightly_training import NAMES
-from tests.unit.model.markets import END, market
+from tests.unit.model.markets import END, captured, market
 from tickwire.cli.main import main
 
 ROLLOUT = {
@@ -176,6 +177,16 @@ def test_a_nightly_run_goes_from_candle_files_to_a_champion(
     bars = market(60, skill=0.4, seed=7, end=END - 400 * 86_400 * 10**9)
     names = {"start": "open_time", "notional": "quote_volume", "buy_volume": "taker_buy_base", "trades": "trades"}
     path = tmp_path / "BTCUSDT-15m.csv"
+    # What the endpoint was asked for in the days of the holdout: of candles the last day becomes today.
+    midnight = int(time.time()) // 86_400 * 86_400 * 10**9
+    recent = market(60, skill=0.4, seed=7, end=midnight + 86_400 * 10**9)
+    venue = ["binance"] * len(recent)
+    recent = recent.set_column(0, "venue", [venue]).set_column(1, "symbol", [["BTC-USDT"] * len(recent)])
+    command.platform.s3.put_object(
+        Bucket=BUCKET,
+        Key=f"capture/{ENDPOINT}/champion/2026/11/27/00/1.jsonl",
+        Body=captured(recent, since=midnight - 20 * 86_400 * 10**9),
+    )
     candles = bars.drop_columns(["venue", "symbol"])
     csv.write_csv(candles.rename_columns([names.get(name, name) for name in candles.column_names]), path)
     ended = command(capsys, "train", "--candles", str(path), "--set", "model=logistic", "--wait")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
+import pyarrow as pa
 import pytest
 
 from cdk.state_machines.nightly_names import Names
@@ -19,7 +20,7 @@ from cdk.state_machines.nightly_training import nightly_training
 from lambdas.model_rollout.questions import RolloutSettings
 from local.emulator import Emulator
 from tests.integration.sagemaker_stand_in import ALARM, BUCKET, ENDPOINT, SEED, CallFailed, StandIn
-from tests.unit.model.markets import market, split
+from tests.unit.model.markets import captured, market, split
 
 HOLDOUT_DAYS = 20
 SETTINGS = RolloutSettings(
@@ -113,7 +114,13 @@ def _work(states: Any, services: StandIn, task: dict[str, Any]) -> None:
 def services(*, skill: float = 0.5, **changes: Any) -> StandIn:
     """A market that can be predicted a little, unless ``skill`` is 0."""
     bars = split(market(60, skill=skill, seed=7), holdout_days=HOLDOUT_DAYS)
-    return StandIn(**{"settings": SETTINGS, "bars": bars, **changes})
+    return StandIn(**{"settings": SETTINGS, "bars": bars, "captured": asked, **changes})
+
+
+def asked(aws: StandIn, *, turned: bool = False) -> bytes:
+    """What the endpoint was asked for in the days of the holdout."""
+    bars = pa.concat_tables(aws.bars.values())
+    return captured(bars, since=aws.bars["holdout"]["start"][0].as_py(), turned=turned)
 
 
 def test_a_better_candidate_becomes_champion_step_by_step(states: Any) -> None:
@@ -133,6 +140,12 @@ def test_a_better_candidate_becomes_champion_step_by_step(states: Any) -> None:
     assert evidence["champion"]["name"] == "base-rate"
     assert evidence["candidate"]["scores"]["log_loss"] < evidence["champion"]["scores"]["log_loss"]
     assert evidence["candidate"]["scores"]["rows"] > 1500
+    evidence = aws.audit["3-after-100-percent"]["decision"]["evidence"]
+    assert evidence["paired"]["score"]["comparison"] == "better"
+    assert evidence["paired"]["rows"] > 1500
+    assert json.loads(aws.objects[evidence["report"]]) == evidence["paired"]
+    # Each share is judged anew.
+    assert len(aws.jobs) == 1 + 4
 
 
 def test_a_candidate_without_skill_is_refused_and_the_champion_stays(states: Any) -> None:
@@ -164,6 +177,40 @@ def test_a_challenger_that_turns_bad_is_taken_back_at_once(states: Any, bad: int
     # Between the alarm and the champion's return nothing else is done.
     last_look = len(aws.calls) - 1 - aws.calls[::-1].index("DescribeAlarms")
     assert aws.calls[last_look + 3] == "UpdateEndpointWeightsAndCapacities"
+
+
+def test_a_challenger_that_turns_out_worse_on_captured_traffic_is_taken_back_at_once(states: Any) -> None:
+    aws = services(captured=lambda aws: asked(aws, turned=aws.weights[-1] >= 25))
+    described = run(states, aws)
+    assert (described["status"], described["error"]) == ("FAILED", "ChallengerTakenBack"), described
+    assert "hours the challenger is worse" in described["cause"]
+    assert aws.weights == [0, 10, 25, 0]
+    assert aws.champion == SEED
+    assert list(aws.packages.values()) == ["Rejected"]
+    evidence = aws.audit["4-taken-back"]["decision"]["evidence"]
+    assert evidence["paired"]["score"]["worse"] >= 40
+    assert evidence["report"] in aws.objects
+
+
+@pytest.mark.slow
+def test_a_challenger_of_which_nothing_is_known_goes_to_25_percent_and_no_further(states: Any) -> None:
+    aws = services(captured=lambda aws: b"")
+    described = run(states, aws)
+    assert described["error"] == "ChallengerTakenBack"
+    assert aws.weights == [0, 10, 25, 0]
+    assert "on 0 captured rows of 0 hours the challenger is undecided" in described["cause"]
+
+
+def test_a_comparison_that_fails_takes_the_challenger_back(states: Any) -> None:
+    def lose_the_champion(aws: StandIn) -> bytes:
+        del aws.objects["seed/model.tar.gz"]
+        return b""
+
+    aws = services(captured=lose_the_champion)
+    described = run(states, aws)
+    assert described["error"] == "ChallengerTakenBack"
+    assert "the comparison on captured traffic is Failed" in described["cause"]
+    assert aws.weights == [0, 10, 0]
 
 
 def test_an_alarm_before_the_first_step_keeps_the_challenger_without_traffic(states: Any) -> None:
@@ -269,5 +316,6 @@ def test_from_the_first_step_on_every_failure_takes_the_challenger_back() -> Non
         if state["Type"] == "Task" and "Catch" in state
     }
     assert {name for name, following in caught.items() if following == "TakeBack"} == {
-        "LookAtAlarm", "CountInvocations", "AskForStep", "RecordStep", "ShiftTraffic", "CreatePromotion", "Promote",
+        "LookAtAlarm", "CountInvocations", "LookAtScore", "AskForStep", "PlanScore", "QueryOutcomes", "Score",
+        "RecordStep", "ShiftTraffic", "CreatePromotion", "Promote",
     }  # fmt: skip

@@ -1,5 +1,7 @@
 """How far what a model sees, and what it answers, has moved from what it learnt from. Pure."""
 
+from collections.abc import Mapping
+
 import msgspec
 import numpy as np
 
@@ -11,6 +13,12 @@ MAX_PSI = 0.25
 
 MIN_VALUES = 500
 """Fewer say nothing of ten bins: of n values without a shift, the index is about 10 / n."""
+
+ALPHA = 0.01
+"""Probability that any of the distributions of one check is called shifted by its p-value although none has."""
+
+LOSS_DELTA = 0.002
+"""ADWIN's bound on a false cut, shared among the streams that are watched."""
 
 _DECILES = np.arange(10, 100, 10)
 _FLOOR = 1e-4
@@ -60,6 +68,57 @@ def shift_of(values: Float64, reference: Distribution) -> Shift:
     from scipy.stats import kstwo  # type: ignore[import-untyped]  # it has no types
 
     return Shift(_index(expected, seen), ks, float(kstwo.sf(ks, len(there))))
+
+
+def shifted(shifts: Mapping[str, Shift]) -> tuple[str, ...]:
+    """Name those that have drifted: an index above ``MAX_PSI``, and a p-value below ``ALPHA`` shared by all of them.
+
+    The index alone is far from chance at ``MIN_VALUES`` values, but counts a mask that has moved, of which the p-value
+    says nothing; so one whose index is twice the limit needs no p-value. Sharing ``ALPHA`` is Bonferroni's correction:
+    it holds however the features depend on each other.
+    """
+    return tuple(
+        name
+        for name, shift in shifts.items()
+        if shift.psi > 2 * MAX_PSI or (shift.psi > MAX_PSI and shift.p_value < ALPHA / len(shifts))
+    )
+
+
+class LossRise(msgspec.Struct, frozen=True):
+    """A stream of losses has risen, as found after ``seen`` of them: means, nats, before and in the window kept."""
+
+    seen: int
+    before: float
+    after: float
+
+
+def loss_rise(losses: Float64, *, streams: int = 1) -> LossRise | None:
+    """Find the last rise of the mean of a stream of losses by ADWIN; None where there is none. A fall is no drift.
+
+    Source: A. Bifet, R. Gavaldà, "Learning from time-changing data with adaptive windowing", SDM 2007, as river has it.
+
+    Parameters
+    ----------
+    losses : float64 (n,), in order of time, within 0 to 1 as the bound supposes: log losses of clipped probabilities
+    streams : watched together, such as an instrument each and all of them; they share :data:`LOSS_DELTA`
+
+    Raises
+    ------
+    ValueError
+        A loss is not within 0 to 1.
+    """
+    if not np.all((losses >= 0) & (losses <= 1)):
+        raise ValueError("a loss is not within 0 to 1: clip the probabilities first")
+    from river.drift import ADWIN
+
+    detector = ADWIN(delta=LOSS_DELTA / streams)  # type: ignore[no-untyped-call]  # it has no types
+    rise = None
+    for seen, loss in enumerate(losses.tolist(), 1):
+        before = detector.estimation
+        detector.update(loss)  # type: ignore[no-untyped-call]
+        if detector.drift_detected and detector.estimation > before:
+            rise = LossRise(seen, before, detector.estimation)
+    return rise
 
 
 def _shares(cumulative: Float64, absent: float) -> Float64:

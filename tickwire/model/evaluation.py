@@ -29,8 +29,8 @@ from tickwire.model.stored import StoredModel
 
 ARCHIVE = "model.tar.gz"
 REPORT = "evaluation.json"
-# SageMaker shows as much of it beside a failed job.
-_MAX_MESSAGE = 1_024
+MAX_MESSAGE = 1_024
+"""SageMaker shows as much of it beside a failed job."""
 _VALIDATION_SHARE = 0.15
 _LOGGER = logging.getLogger("tickwire.model")
 
@@ -88,9 +88,9 @@ def run(root: Path = Path("/opt/ml")) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
     inputs = root / "processing/input"
     try:
-        candidate = _load(inputs / "candidate" / ARCHIVE)
+        candidate = load_archive(inputs / "candidate" / ARCHIVE)
         try:
-            champion = _load(inputs / "champion" / ARCHIVE)
+            champion = load_archive(inputs / "champion" / ARCHIVE)
         except UnfitModel as error:
             _LOGGER.warning("the champion cannot be compared: %s", error)
             champion = None
@@ -104,7 +104,7 @@ def run(root: Path = Path("/opt/ml")) -> int:
         _LOGGER.exception("evaluation failed")
         message = root / "output/message"
         message.parent.mkdir(parents=True, exist_ok=True)
-        message.write_text(f"{type(error).__name__}: {error}"[:_MAX_MESSAGE])
+        message.write_text(f"{type(error).__name__}: {error}"[:MAX_MESSAGE])
         return 1
     return 0
 
@@ -152,7 +152,14 @@ def evaluate(
     )
 
 
-def _load(archive: Path) -> Predictor:
+def load_archive(archive: Path) -> Predictor:
+    """Load a model from its archive.
+
+    Raises
+    ------
+    UnfitModel
+        If it is damaged, or for other rows.
+    """
     with TemporaryDirectory() as folder:
         return Predictor.load(unpack(archive, Path(folder)), expected=SCHEMA)
 

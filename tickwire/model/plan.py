@@ -65,14 +65,13 @@ def plan_run(execution: str, started: str, *, endpoint: str, bucket: str, table:
     run = f"{moment:%Y%m%d-%H%M%S}-{hashlib.sha256(execution.encode()).hexdigest()[:8]}"
     dataset = f"s3://{bucket}/datasets/{run}/"
     select = bars_query(table, end=moment.replace(hour=0, minute=0, second=0), span=span)
-    options = "format = 'PARQUET', compression = 'ZSTD', partitioned_by = ARRAY['part']"
     job = f"{endpoint}-{run}"
     return RunPlan(
         run=run,
         job=job,
         challenge=f"{job}-challenge",
         promotion=f"{job}-promotion",
-        query=f"UNLOAD ({select}) TO '{dataset}' WITH ({options})",
+        query=_unload(select, dataset),
         train=f"{dataset}part={TRAIN}/",
         holdout=f"{dataset}part={HOLDOUT}/",
         candidates=f"s3://{bucket}/candidates/",
@@ -82,8 +81,57 @@ def plan_run(execution: str, started: str, *, endpoint: str, bucket: str, table:
     )
 
 
+class ScorePlan(msgspec.Struct, frozen=True):
+    """The names of one comparison on captured traffic.
+
+    Attributes
+    ----------
+    job : name of the scoring job
+    query : SQL that Athena runs; writes the bars that tell the outcomes
+    bars : where they lie, an ``s3://`` prefix
+    output : where the job writes, an ``s3://`` prefix
+    report : key of what it writes
+    """
+
+    job: str
+    query: str
+    bars: str
+    output: str
+    report: str
+
+
+def plan_score(plan: RunPlan, now: str, *, bucket: str, table: str, holdout_days: int) -> ScorePlan:
+    """Plan a comparison on what was captured since the run's holdout began, up to the last whole hour before ``now``.
+
+    A run ends within a day, so the time of day makes the names unique.
+
+    Raises
+    ------
+    UnreadableTime
+        If ``now``, RFC 3339, is no time.
+    """
+    moment = datetime.fromtimestamp(parse_rfc3339(now) // 1_000_000_000, UTC)
+    end = moment.replace(minute=0, second=0)
+    name = f"s{moment:%H%M%S}"
+    # The holdout ended with the midnight before the run, which began at most a day ago.
+    select = bars_query(table, end=end, span=DatasetSpan(0, holdout_days + 2))
+    address = f"s3://{bucket}/datasets/{plan.run}-{name}/"
+    return ScorePlan(
+        job=f"{plan.job}-{name}",
+        query=_unload(select, address),
+        bars=f"{address}part={HOLDOUT}/",
+        output=f"s3://{bucket}/evaluations/{plan.run}/{name}/",
+        report=f"evaluations/{plan.run}/{name}/score.json",
+    )
+
+
+def _unload(select: str, address: str) -> str:
+    options = "format = 'PARQUET', compression = 'ZSTD', partitioned_by = ARRAY['part']"
+    return f"UNLOAD ({select}) TO '{address}' WITH ({options})"
+
+
 def bars_query(table: str, *, end: datetime, span: DatasetSpan) -> str:
-    """Give the SELECT of the dataset that ends before ``end``, a UTC midnight."""
+    """Give the SELECT of the dataset that ends before ``end``, a UTC midnight or a whole hour."""
     holdout = end - timedelta(days=span.holdout_days)
     first = holdout - timedelta(days=span.train_days)
     moments = {"first": first, "holdout": holdout, "end": end}

@@ -9,6 +9,8 @@ from enum import StrEnum
 import msgspec
 
 from tickwire.model.evaluation import Evaluation
+from tickwire.model.paired import ALPHA, Comparison
+from tickwire.model.paired_job import PairedReport
 from tickwire.model.scores import Advantage
 
 SHARES = (10, 25, 50, 100)
@@ -29,6 +31,15 @@ MAX_ACCURACY = 0.6
 _PATIENCE = 4
 """Times of a bake after which a challenger without enough traffic is taken back."""
 
+UNDECIDED_SHARE = 25
+"""Percent of the traffic beyond which a challenger gets only what captured traffic says it has earned."""
+
+_UNDECIDED_PATIENCE = 12
+"""Times of a bake at that share after which a challenger of which nothing is known yet is taken back."""
+
+_SCORING = ("InProgress", "Stopping")
+_SCORED = "Completed"
+
 
 class Verdict(StrEnum):
     """What is to be done."""
@@ -36,6 +47,7 @@ class Verdict(StrEnum):
     ACCEPT = "accept"
     REFUSE = "refuse"
     WAIT = "wait"
+    SCORE = "score"
     SHIFT = "shift"
     PROMOTE = "promote"
     ROLL_BACK = "roll_back"
@@ -58,12 +70,17 @@ class Watch(msgspec.Struct, frozen=True):
     seconds : since it has that share
     alarm : state of the composite alarm, as CloudWatch names it
     invocations : answered by it since then
+    scoring : status of the last comparison on captured traffic at this share, as SageMaker names that of its job; empty
+        where none was begun
+    scored : seconds at this share when it was begun
     """
 
     share: int
     seconds: int
     alarm: str
     invocations: int
+    scoring: str = ""
+    scored: int = 0
 
 
 class Bake(msgspec.Struct, frozen=True):
@@ -93,16 +110,26 @@ def judge_candidate(evaluation: Evaluation) -> Decision:
     return Decision(Verdict.ACCEPT, tuple(f"better than {rival}: {_figures(it)}" for rival, it in compared.items()))
 
 
-def next_step(watch: Watch, bake: Bake) -> Decision:
-    """Say what becomes of a challenger now.
+def next_step(watch: Watch, bake: Bake, paired: PairedReport | None = None) -> Decision:
+    """Say what becomes of a challenger now; ``paired`` is the last comparison at this share.
 
-    An alarm takes it back at once, whatever else. It gets the next share when it has baked and answered enough, and
-    is promoted after the last one. Where the traffic does not come, it is taken back: silence is no proof.
+    An alarm takes it back at once, whatever else, and so does a comparison on captured traffic that says worse or that
+    failed. Once a share has baked and answered enough the two are compared; a better one gets the next share, and is
+    promoted after the last. One of which nothing can be said yet goes up to :data:`UNDECIDED_SHARE`, is compared again
+    bake after bake, and is taken back in the end. So is one to which no traffic comes: silence is no proof.
+
+    A champion that cannot be compared, since it is for other rows, does not stand in the way.
     """
     if watch.alarm != QUIET:
         return Decision(Verdict.ROLL_BACK, (f"the alarm is {watch.alarm} at {watch.share} %",))
     if watch.share == 0:
         return Decision(Verdict.SHIFT, ("the alarm is quiet before the first step",), SHARES[0])
+    if watch.scoring in _SCORING:
+        return Decision(Verdict.WAIT, (f"captured traffic is being compared at {watch.share} %",), watch.share)
+    if watch.scoring not in ("", _SCORED):
+        return Decision(Verdict.ROLL_BACK, (f"the comparison on captured traffic is {watch.scoring}",))
+    if _comparison(paired) is Comparison.WORSE:
+        return Decision(Verdict.ROLL_BACK, (_told(paired),))
     if watch.seconds < bake.seconds:
         return Decision(Verdict.WAIT, (f"{watch.seconds} of {bake.seconds} s at {watch.share} %",), watch.share)
     answered = f"{watch.invocations} of {bake.min_invocations} invocations at {watch.share} %"
@@ -110,9 +137,35 @@ def next_step(watch: Watch, bake: Bake) -> Decision:
         if watch.seconds < _PATIENCE * bake.seconds:
             return Decision(Verdict.WAIT, (answered,), watch.share)
         return Decision(Verdict.ROLL_BACK, (f"{answered} after {watch.seconds} s: too few to judge by",))
-    reasons = (f"the alarm was quiet for {watch.seconds} s, {answered}",)
+    if paired is None:
+        return Decision(Verdict.SCORE, (answered,), watch.share)
+    if _comparison(paired) is Comparison.UNDECIDED and watch.share >= UNDECIDED_SHARE:
+        return _undecided(watch, bake, paired)
+    reasons = (f"the alarm was quiet for {watch.seconds} s, {answered}", _told(paired))
     larger = [share for share in SHARES if share > watch.share]
     return Decision(Verdict.SHIFT, reasons, larger[0]) if larger else Decision(Verdict.PROMOTE, reasons, 100)
+
+
+def _undecided(watch: Watch, bake: Bake, paired: PairedReport) -> Decision:
+    if watch.seconds >= _UNDECIDED_PATIENCE * bake.seconds:
+        return Decision(Verdict.ROLL_BACK, (f"{_told(paired)}, after {watch.seconds} s at {watch.share} %",))
+    verdict = Verdict.SCORE if watch.seconds - watch.scored >= bake.seconds else Verdict.WAIT
+    return Decision(verdict, (f"{_told(paired)}, and no more than {UNDECIDED_SHARE} % until then",), watch.share)
+
+
+def _comparison(paired: PairedReport | None) -> Comparison | None:
+    return None if paired is None or paired.score is None else paired.score.comparison
+
+
+def _told(paired: PairedReport | None) -> str:
+    if paired is None or paired.score is None:
+        return "the champion is for other rows, and cannot be compared"
+    score = paired.score
+    return (
+        f"on {paired.rows} captured rows of {score.blocks} hours the challenger is {score.comparison}:"
+        f" {score.advantage:+.5f} nats an hour, wealth {score.better:.1f} for better and {score.worse:.1f} for worse"
+        f" ({2 / ALPHA:.0f} is needed)"
+    )
 
 
 def _better(advantage: Advantage) -> bool:

@@ -23,7 +23,7 @@ for name, module in sorted(sys.modules.items()):
 """
 IMAGES = {
     "inference": (["tickwire.model.serving"], "serve.py"),
-    "training": (["tickwire.model.training", "tickwire.model.evaluation"], "train.py"),
+    "training": (["tickwire.model.training", "tickwire.model.evaluation", "tickwire.model.paired_job"], "train.py"),
 }
 # Imported where it is used, in functions that the image never calls: to read a dataset, to describe the lake's table.
 UNUSED = {"inference": {"pyarrow"}, "training": {"pyiceberg"}}
@@ -86,4 +86,4 @@ def test_an_entry_point_runs_from_the_staged_folder_alone(tmp_path: Path, entry:
 def test_the_folder_of_the_images_is_no_package_and_holds_no_test() -> None:
     # It would stand in for SageMaker's own SDK, or break its imports.
     files = {path.name for path in (PROJECT / "sagemaker").rglob("*.py") if "__pycache__" not in path.parts}
-    assert files == {"serve.py", "train.py", "evaluate.py"}
+    assert files == {"serve.py", "train.py", "evaluate.py", "score.py"}

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tickwire.lake import SCHEMA
-from tickwire.model.plan import DatasetSpan, RunPlan, bars_query, plan_run
+from tickwire.model.plan import DatasetSpan, RunPlan, ScorePlan, bars_query, plan_run, plan_score
 
 EXECUTION = "arn:aws:states:eu-west-1:000000000000:execution:tickwire-dev-nightly-training:1"
 SPAN = DatasetSpan(train_days=3, holdout_days=2)
@@ -47,6 +47,27 @@ def test_the_query_covers_whole_days_up_to_the_run_and_writes_where_the_jobs_rea
 @pytest.mark.parametrize("started", ["2026-11-27T00:00:00Z", "2026-11-27T23:59:59Z", "2026-11-27T01:00:00+00:00"])
 def test_the_holdout_moves_by_the_day(started: str) -> None:
     assert plan(started=started).query.count("2026-11-27 00:00:00 UTC") == 1
+
+
+def scored(now: str = "2026-11-27T05:42:10.5Z") -> ScorePlan:
+    return plan_score(plan(), now, bucket="models", table=TABLE, holdout_days=SPAN.holdout_days)
+
+
+def test_a_comparison_asks_for_the_bars_from_the_holdout_to_the_last_whole_hour() -> None:
+    query = scored().query
+    assert "2026-11-27 05:00:00 UTC" in query
+    first = datetime(2026, 11, 27, 5, tzinfo=UTC) - timedelta(days=SPAN.holdout_days + 2)
+    assert f"{first:%Y-%m-%d %H:%M:%S} UTC" in query
+    assert f"TO 's3://models/datasets/{plan().run}-s054210/'" in query
+    assert scored().bars == f"s3://models/datasets/{plan().run}-s054210/part=holdout/"
+    assert f"s3://models/{scored().report}" == f"{scored().output}score.json"
+
+
+def test_two_comparisons_of_a_run_share_no_name_and_sagemaker_takes_both() -> None:
+    first, second = scored(), scored("2026-11-27T06:42:10.5Z")
+    assert len({first.job, second.job, plan().job}) == 3
+    assert not {first.bars, first.output} & {second.bars, second.output}
+    assert re.fullmatch("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", first.job)
 
 
 def trades() -> pa.Table:

@@ -4,6 +4,8 @@ import msgspec
 import pytest
 
 from tickwire.model.evaluation import Evaluation, Judged
+from tickwire.model.paired import Comparison, PairedScore
+from tickwire.model.paired_job import PairedReport
 from tickwire.model.rollout import SHARES, Bake, Verdict, Watch, judge_candidate, next_step
 from tickwire.model.scores import Advantage, Scores
 
@@ -56,10 +58,18 @@ def test_a_champion_for_other_rows_does_not_stand_in_the_way() -> None:
     assert len(decision.reasons) == 1
 
 
+def paired(comparison: Comparison | None) -> PairedReport:
+    score = None if comparison is None else PairedScore(comparison, 480, 0.01, 50.0, 1.0)
+    return PairedReport(score, "1", "2", first=0, last=1, rows=1920, unlabelled=0, lines=20, damaged=0, nameless=0)
+
+
+BETTER_PAIRED = paired(Comparison.BETTER)
+
+
 def test_a_quiet_challenger_goes_through_every_share_and_is_promoted() -> None:
     seen, share = [], 0
     while True:
-        decision = next_step(Watch(share, 600, "OK", 20), BAKE)
+        decision = next_step(Watch(share, 600, "OK", 20, "Completed"), BAKE, BETTER_PAIRED)
         seen.append((decision.verdict, decision.share))
         if decision.verdict is not Verdict.SHIFT:
             break
@@ -71,7 +81,9 @@ def test_a_quiet_challenger_goes_through_every_share_and_is_promoted() -> None:
 @pytest.mark.parametrize("alarm", ["ALARM", "INSUFFICIENT_DATA"])
 @pytest.mark.parametrize("seconds", [0, 10_000])
 def test_an_alarm_takes_it_back_whatever_else(share: int, alarm: str, seconds: int) -> None:
-    assert next_step(Watch(share, seconds, alarm, 10_000), BAKE).verdict is Verdict.ROLL_BACK
+    assert (
+        next_step(Watch(share, seconds, alarm, 10_000, "Completed"), BAKE, BETTER_PAIRED).verdict is Verdict.ROLL_BACK
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,4 +98,60 @@ def test_an_alarm_takes_it_back_whatever_else(share: int, alarm: str, seconds: i
     ],
 )
 def test_a_share_is_watched_for_its_time_and_its_traffic(seconds: int, invocations: int, verdict: Verdict) -> None:
-    assert next_step(Watch(25, seconds, "OK", invocations), BAKE).verdict is verdict
+    watch = Watch(25, seconds, "OK", invocations, "Completed")
+    assert next_step(watch, BAKE, BETTER_PAIRED).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("seconds", "invocations", "verdict"), [(599, 20, Verdict.WAIT), (600, 19, Verdict.WAIT), (600, 20, Verdict.SCORE)]
+)
+def test_it_is_compared_once_it_has_baked_and_answered_enough(seconds: int, invocations: int, verdict: Verdict) -> None:
+    assert next_step(Watch(10, seconds, "OK", invocations), BAKE).verdict is verdict
+
+
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("seconds", [0, 10_000])
+def test_one_that_is_worse_on_captured_traffic_is_taken_back_at_once(share: int, seconds: int) -> None:
+    decision = next_step(Watch(share, seconds, "OK", 20, "Completed"), BAKE, paired(Comparison.WORSE))
+    assert decision.verdict is Verdict.ROLL_BACK
+    assert "480 hours the challenger is worse" in decision.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("share", "seconds", "scored", "verdict"),
+    [
+        (10, 600, 600, Verdict.SHIFT),
+        (25, 600, 600, Verdict.WAIT),
+        (25, 1199, 600, Verdict.WAIT),
+        (25, 1200, 600, Verdict.SCORE),
+        (25, 7199, 6599, Verdict.SCORE),
+        (25, 7200, 6600, Verdict.ROLL_BACK),
+        (50, 600, 600, Verdict.WAIT),
+        (100, 600, 600, Verdict.WAIT),
+        (100, 7200, 7200, Verdict.ROLL_BACK),
+    ],
+)
+def test_one_of_which_nothing_can_be_said_goes_to_25_percent_and_waits_twelve_bakes(
+    share: int, seconds: int, scored: int, verdict: Verdict
+) -> None:
+    watch = Watch(share, seconds, "OK", 20, "Completed", scored)
+    assert next_step(watch, BAKE, paired(Comparison.UNDECIDED)).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("scoring", "verdict"),
+    [
+        ("InProgress", Verdict.WAIT),
+        ("Stopping", Verdict.WAIT),
+        ("Failed", Verdict.ROLL_BACK),
+        ("Stopped", Verdict.ROLL_BACK),
+    ],
+)
+def test_a_comparison_is_waited_for_and_one_that_fails_takes_it_back(scoring: str, verdict: Verdict) -> None:
+    assert next_step(Watch(25, 600, "OK", 20, scoring), BAKE).verdict is verdict
+
+
+def test_a_champion_that_cannot_be_compared_on_traffic_does_not_stand_in_the_way_either() -> None:
+    decision = next_step(Watch(100, 600, "OK", 20, "Completed"), BAKE, paired(None))
+    assert decision.verdict is Verdict.PROMOTE
+    assert "cannot be compared" in decision.reasons[1]
