@@ -18,7 +18,7 @@ from local.sagemaker import nightly, objects, seed
 from local.sagemaker.nightly_calls import NightlyCalls
 from tests.integration.local_sagemaker import BUCKET, ENDPOINT, Platform, rising
 from tests.integration.test_nightly_training import NAMES
-from tests.unit.model.markets import market
+from tests.unit.model.markets import END, market
 from tickwire.cli.main import main
 
 ROLLOUT = {
@@ -170,20 +170,19 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
 def test_a_nightly_run_goes_from_candle_files_to_a_champion(
     command: Command, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    # Ends in the middle of a day long past: moved, the run finds whole days up to its own.
-    bars = market(62, skill=0.5, seed=7, end=1_750_000_000 * 10**9 // (900 * 10**9) * 900 * 10**9)
+    # Of long ago: moved by whole days, they end with the day before the run.
+    bars = market(60, skill=0.5, seed=7, end=END - 400 * 86_400 * 10**9)
     names = {"start": "open_time", "notional": "quote_volume", "buy_volume": "taker_buy_base", "trades": "trades"}
     path = tmp_path / "BTCUSDT-15m.csv"
     candles = bars.drop_columns(["venue", "symbol"])
     csv.write_csv(candles.rename_columns([names.get(name, name) for name in candles.column_names]), path)
     ended = command(capsys, "train", "--candles", str(path), "--set", "model=logistic", "--wait")
     assert ended["status"] == "SUCCEEDED", ended
-    status = command(capsys, "status")
-    assert shares(status)["champion"] == (3, 100.0)
+    decided = [row for row in command(capsys, "decisions") if "who" not in row]
+    assert {row["decision"]["verdict"] for row in decided} >= {"accept", "shift", "promote"}, decided
+    assert shares(command(capsys, "status"))["champion"] == (3, 100.0)
     versions = {row["version"]: row for row in command(capsys, "versions")}
     assert (versions[3]["status"], versions[3]["variant"]) == ("Approved", "champion")
     assert versions[3]["scores"]["rows"] > 1500
-    decided = [row for row in command(capsys, "decisions") if "who" not in row]
-    assert {row["decision"]["verdict"] for row in decided} >= {"accept", "shift", "promote"}
     evidence = command(capsys, "decisions", decided[0]["run"])
     assert evidence[1]["decision"]["evidence"]["candidate"]["version"] == decided[0]["run"]

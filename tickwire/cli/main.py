@@ -20,7 +20,7 @@ COMMANDS = {
     "backtest": "say what a stored model's trades earned on later candles",
     "cat": "show what a stream record holds",
     "dead-letters": "list, show and redrive what could not go on",
-    "model": "look after the model: versions, training, roll-out, decisions",
+    "model": "train, compare, roll out and take back models",
 }
 """Name and help line of each; ``tickwire/cli/<name>.py``, with _ for -, has ``add_parser`` and ``main``."""
 

@@ -47,7 +47,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the command, what it can do, and the options."""
     parser = subparsers.add_parser(
         "model",
-        help="look after the model: versions, training, roll-out, decisions",
+        help="train, compare, roll out and take back models",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

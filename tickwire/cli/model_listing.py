@@ -104,7 +104,7 @@ def _row(package: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(resource: Any) -> Any:
     """Turn a resource of the SDK into what the service answered: names in capitals, nothing where nothing was told."""
-    if hasattr(resource, "model_fields"):
+    if hasattr(type(resource), "model_fields"):
         parts = {name: getattr(resource, name) for name in type(resource).model_fields}
         return {
             "".join(word.capitalize() for word in name.split("_")): _plain(value)

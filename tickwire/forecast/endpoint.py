@@ -165,7 +165,7 @@ class EndpointForecaster:
             content = response["Body"].read(_MAX_ANSWER_BYTES)
         except ClientError as error:
             raise _told(error) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, OSError) as error:
             raise _Failed(str(error)) from error
         return self._read(content, rows, response.get("InvokedProductionVariant", ""))
 

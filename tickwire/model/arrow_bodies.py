@@ -6,6 +6,7 @@ asks may send other columns along: they are not looked at, and captured with the
 ``probability``, float32, and the metadata ``name``, ``version`` and ``schema``.
 """
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ def read_rows_stream(body: bytes, *, schema: FeatureSchema, max_rows: int) -> tu
     import pyarrow as pa
 
     try:
+        _check_batch(body, max_rows)
         with pa.ipc.open_stream(body) as stream:
             metadata = {name.decode(): value.decode() for name, value in (stream.schema.metadata or {}).items()}
             if metadata.get("schema") != schema.digest:
@@ -59,15 +61,48 @@ def read_rows_stream(body: bytes, *, schema: FeatureSchema, max_rows: int) -> tu
             if any(True for _ in stream):
                 raise RefusedRequest(400, "a request is one record batch")
             batch.validate(full=True)
-    except (pa.ArrowException, StopIteration, UnicodeDecodeError, OSError) as error:
+    except (pa.ArrowException, StopIteration, UnicodeDecodeError, OSError, EOFError, struct.error) as error:
         raise RefusedRequest(400, f"unreadable Arrow stream: {error}") from error
-    if not 1 <= batch.num_rows <= max_rows:
-        raise RefusedRequest(400, f"{batch.num_rows} rows, and a request has 1 to {max_rows}")
     column = batch.column(place)
     if column.null_count or column.flatten().null_count:
         raise RefusedRequest(400, "what is masked is NaN, and not null")
     rows: Float32 = column.flatten().to_numpy(zero_copy_only=True).reshape(batch.num_rows, schema.width)
     return rows, metadata.get("explain") == "true"
+
+
+def _check_batch(body: bytes, max_rows: int) -> None:
+    """Refuse a first batch of too many rows, or a compressed one, before anything of it is unpacked.
+
+    A few kilobytes of zstd may hold gigabytes. What a batch is says its message's head, a FlatBuffers table (Apache
+    Arrow, format/Message.fbs): field 2 of a ``Message`` is its ``RecordBatch``, whose field 0 is its length and field 3
+    its compression.
+    """
+    import pyarrow as pa
+
+    reader = pa.ipc.MessageReader.open_stream(body)
+    reader.read_next_message()
+    message = reader.read_next_message()
+    if message.type != "record batch":
+        raise RefusedRequest(400, "a request is one record batch")
+    head = bytes(message.metadata)
+    (table,) = struct.unpack_from("<I", head)
+    place = _field(head, table, 2)
+    batch = place + struct.unpack_from("<I", head, place)[0]
+    if _field(head, batch, 3):
+        raise RefusedRequest(400, "a request's batch is not compressed")
+    length = _field(head, batch, 0)
+    rows = struct.unpack_from("<q", head, length)[0] if length else 0
+    if not 1 <= rows <= max_rows:
+        raise RefusedRequest(400, f"{rows} rows, and a request has 1 to {max_rows}")
+
+
+def _field(head: bytes, table: int, number: int) -> int:
+    """Give where a field of a FlatBuffers table lies; 0 where it has its default (FlatBuffers, "Internals")."""
+    fields = table - struct.unpack_from("<i", head, table)[0]
+    (size,) = struct.unpack_from("<H", head, fields)
+    entry = 4 + 2 * number
+    (offset,) = struct.unpack_from("<H", head, fields + entry) if entry < size else (0,)
+    return table + offset if offset else 0
 
 
 def answer_stream(probabilities: Float32, *, model: ModelDescription) -> bytes:

@@ -95,19 +95,26 @@ def read_request(content_type: str, body: bytes, *, schema: FeatureSchema) -> Ro
     return request
 
 
-def write_answer(
-    probabilities: Float32, *, model: ModelDescription, accept: str = JSON, explanation: Explanation | None = None
-) -> tuple[str, bytes]:
-    """Give the answer's content type and body: which model answered, and a probability a row, in the rows' order.
+def check_accept(accept: str, *, explain: bool) -> None:
+    """Refuse what no answer can be.
 
     Raises
     ------
     RefusedRequest
         406 if explanations are wanted as Arrow.
     """
-    if accept.partition(";")[0].strip().lower() == ARROW:
-        if explanation is not None:
-            raise RefusedRequest(406, f"explanations come as {JSON} alone")
+    if explain and _wants_arrow(accept):
+        raise RefusedRequest(406, f"explanations come as {JSON} alone")
+
+
+def write_answer(
+    probabilities: Float32, *, model: ModelDescription, accept: str = JSON, explanation: Explanation | None = None
+) -> tuple[str, bytes]:
+    """Give the answer's content type and body: which model answered, and a probability a row, in the rows' order.
+
+    ``accept`` passed :func:`check_accept`.
+    """
+    if _wants_arrow(accept):
         return ARROW, arrow_bodies.answer_stream(probabilities, model=model)
     predictions = [_Prediction(probability) for probability in probabilities.tolist()]
     if explanation is not None:
@@ -117,6 +124,12 @@ def write_answer(
             for one, row in zip(predictions, explanation.contributions.tolist(), strict=True)
         ]
     return JSON, msgspec.json.encode(_Answer(_Model(model.name, model.version), model.digest, predictions))
+
+
+def _wants_arrow(accept: str) -> bool:
+    """Say whether Arrow is named before JSON, or alone."""
+    kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
+    return next((kind == ARROW for kind in kinds if kind in (ARROW, JSON)), False)
 
 
 def _json_request(body: bytes, schema: FeatureSchema) -> RowsRequest:

@@ -8,7 +8,7 @@ gives an invocation 60 s; one takes about a millisecond here.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from tickwire.model.explanation import Explanation, explain
 from tickwire.model.predictor import Float32, Predictor
 from tickwire.model.refused import RefusedRequest
-from tickwire.model.requests import JSON, MAX_BODY_BYTES, RowsRequest, read_request, write_answer
+from tickwire.model.requests import JSON, MAX_BODY_BYTES, RowsRequest, check_accept, read_request, write_answer
 from tickwire.model.server_metrics import CONTENT_TYPE, ServerMetrics
 
 Message = MutableMapping[str, Any]
@@ -24,8 +24,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _PATHS = {"/ping": "GET", "/invocations": "POST", "/metrics": "GET"}
-_INLINE_ROWS = 64
-"""Rows that are answered on the event loop; more take their time in a thread, and the next ping need not wait."""
+_INLINE_BYTES = 64 * 3840
+"""Of a body that is read and answered on the event loop, 64 rows as Arrow; a larger one takes its time in a thread, and
+the next ping need not wait."""
 
 _LOGGER = logging.getLogger("tickwire.model")
 
@@ -67,20 +68,25 @@ class ModelApplication:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = await _read_body(headers, receive)
         began = time.perf_counter()
-        request = read_request(headers.get("content-type", ""), body, schema=description.schema)
-        if len(request.rows) > _INLINE_ROWS or request.explain:
-            probabilities, explanation = await asyncio.to_thread(self._predict, request)
+        # Explanations are asked for in few bytes, and take longest.
+        if len(body) > _INLINE_BYTES or b"explain" in body:
+            request, answer = await asyncio.to_thread(self._invoke, headers, body)
         else:
-            probabilities, explanation = self._predict(request)
-        answer = write_answer(
-            probabilities, model=description, accept=headers.get("accept", JSON), explanation=explanation
-        )
+            request, answer = self._invoke(headers, body)
         self._metrics.invocation(
             rows=len(request.rows),
             explained=len(request.rows) if request.explain else 0,
             seconds=time.perf_counter() - began,
         )
         return answer
+
+    def _invoke(self, headers: Mapping[str, str], body: bytes) -> tuple[RowsRequest, tuple[str, bytes]]:
+        description = self._predictor.description
+        accept = headers.get("accept", JSON)
+        request = read_request(headers.get("content-type", ""), body, schema=description.schema)
+        check_accept(accept, explain=request.explain)
+        probabilities, explanation = self._predict(request)
+        return request, write_answer(probabilities, model=description, accept=accept, explanation=explanation)
 
     def _predict(self, request: RowsRequest) -> tuple[Float32, Explanation | None]:
         predictor = self._predictor

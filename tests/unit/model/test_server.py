@@ -211,10 +211,39 @@ def arrow_of(column: str = "features", *, digest: str = SCHEMA.digest, width: in
     features = pa.FixedSizeListArray.from_arrays(values, width)
     schema = pa.schema([pa.field(column, features.type)], metadata={"schema": digest})
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as stream:
+    options = pa.ipc.IpcWriteOptions(compression=more.get("compression"))
+    with pa.ipc.new_stream(sink, schema, options=options) as stream:
         for _ in range(batches):
             stream.write_batch(pa.record_batch([features], schema=schema))
     return bytes(sink.getvalue())
+
+
+def dictionaries() -> bytes:
+    """A stream whose first message is no batch."""
+    batch = pa.record_batch({"features": pa.array(["a"]).dictionary_encode()})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return bytes(sink.getvalue())
+
+
+async def test_an_explanation_as_arrow_is_refused() -> None:
+    body = rows_stream(np.zeros((1, SCHEMA.width), np.float32), schema=SCHEMA, explain=True)
+    status, answer = await ask(ModelApplication(predictor(reference=True)), body=body, kind=ARROW, accept=ARROW)
+    assert (status, answer) == (406, {"error": "explanations come as application/json alone"})
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (f"{ARROW}, application/json", ARROW),
+        (f"application/json, {ARROW};q=0.5", "application/json"),
+        ("*/*", "application/json"),
+        (f"text/html, {ARROW.upper()}", ARROW),
+    ],
+)
+async def test_the_first_kind_that_there_is_comes(application: ModelApplication, accept: str, kind: str) -> None:
+    assert (await ask_raw(application, body=json.dumps(GOOD).encode(), accept=accept))[:2] == (200, kind)
 
 
 def refused() -> Iterator[Any]:
@@ -259,6 +288,8 @@ def refused() -> Iterator[Any]:
         ("arrow of doubles", arrow_of(kind=pa.float64()), 400, "one column 'features'"),
         ("arrow with nulls", arrow_of(nulls=True), 400, "NaN, and not null"),
         ("arrow without a batch", arrow_of(batches=0), 400, "unreadable Arrow stream"),
+        ("compressed arrow", arrow_of(rows=MAX_ROWS, compression="zstd"), 400, "not compressed"),
+        ("arrow of dictionaries", dictionaries(), 400, "one record batch"),
         ("arrow of two batches", arrow_of(batches=2), 400, "one record batch"),
         ("arrow of no rows", arrow_of(rows=0), 400, "0 rows"),
         ("arrow of too many rows", arrow_of(rows=MAX_ROWS + 1), 400, "1025 rows"),
