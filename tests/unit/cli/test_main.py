@@ -23,7 +23,7 @@ def test_help_lists_every_command(tickwire: Tickwire) -> None:
         assert f"    {name:<15} {summary}\n" in outcome.out
 
 
-@pytest.mark.parametrize("name", ["normalize", "bars", "cat", "audit", "dead-letters"])
+@pytest.mark.parametrize("name", ["normalize", "bars", "train", "cat", "audit", "dead-letters"])
 def test_each_command_has_help_with_examples_and_exit_codes(tickwire: Tickwire, name: str) -> None:
     outcome = tickwire(name, "--help")
     assert outcome.code == 0
