@@ -32,10 +32,10 @@ _PATIENCE = 4
 """Times of a bake after which a challenger without enough traffic is taken back."""
 
 UNDECIDED_SHARE = 25
-"""Percent of the traffic beyond which a challenger gets only what captured traffic says it has earned."""
+"""Percent of the traffic at which a challenger of which nothing is certain waits for more hours."""
 
 _UNDECIDED_PATIENCE = 12
-"""Times of a bake at that share after which a challenger of which nothing is known yet is taken back."""
+"""Times of a bake that it waits."""
 
 _SCORING = ("InProgress", "Stopping")
 _SCORED = "Completed"
@@ -90,6 +90,10 @@ class Bake(msgspec.Struct, frozen=True):
     min_invocations: int
 
 
+_LEANING_HOURS = 24
+"""Hours of captured traffic, of which the mean decides when the test itself does not."""
+
+
 def judge_candidate(evaluation: Evaluation) -> Decision:
     """Accept a candidate as challenger only if it is better than the base rate and than the champion.
 
@@ -115,8 +119,9 @@ def next_step(watch: Watch, bake: Bake, paired: PairedReport | None = None) -> D
 
     An alarm takes it back at once, whatever else, and so does a comparison on captured traffic that says worse or that
     failed. Once a share has baked and answered enough the two are compared; a better one gets the next share, and is
-    promoted after the last. One of which nothing can be said yet goes up to :data:`UNDECIDED_SHARE`, is compared again
-    bake after bake, and is taken back in the end. So is one to which no traffic comes: silence is no proof.
+    promoted after the last. One of which nothing is certain yet stops at :data:`UNDECIDED_SHARE` and is compared again
+    bake after bake. In the end it goes on if a day's hours or more lean its way, since the holdout has said so too, and
+    is taken back if they do not. So is one to which no traffic comes: silence is no proof.
 
     A champion that cannot be compared, since it is for other rows, does not stand in the way.
     """
@@ -139,7 +144,11 @@ def next_step(watch: Watch, bake: Bake, paired: PairedReport | None = None) -> D
         return Decision(Verdict.ROLL_BACK, (f"{answered} after {watch.seconds} s: too few to judge by",))
     if paired is None:
         return Decision(Verdict.SCORE, (answered,), watch.share)
-    if _comparison(paired) is Comparison.UNDECIDED and watch.share >= UNDECIDED_SHARE:
+    if (
+        _comparison(paired) is Comparison.UNDECIDED
+        and watch.share == UNDECIDED_SHARE
+        and not _leans(watch, bake, paired)
+    ):
         return _undecided(watch, bake, paired)
     reasons = (f"the alarm was quiet for {watch.seconds} s, {answered}", _told(paired))
     larger = [share for share in SHARES if share > watch.share]
@@ -151,6 +160,13 @@ def _undecided(watch: Watch, bake: Bake, paired: PairedReport) -> Decision:
         return Decision(Verdict.ROLL_BACK, (f"{_told(paired)}, after {watch.seconds} s at {watch.share} %",))
     verdict = Verdict.SCORE if watch.seconds - watch.scored >= bake.seconds else Verdict.WAIT
     return Decision(verdict, (f"{_told(paired)}, and no more than {UNDECIDED_SHARE} % until then",), watch.share)
+
+
+def _leans(watch: Watch, bake: Bake, paired: PairedReport) -> bool:
+    """Say whether all that was waited for is there, and is for the challenger."""
+    score = paired.score
+    waited = watch.seconds >= _UNDECIDED_PATIENCE * bake.seconds
+    return waited and score is not None and score.blocks >= _LEANING_HOURS and score.advantage > 0
 
 
 def _comparison(paired: PairedReport | None) -> Comparison | None:

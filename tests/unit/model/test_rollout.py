@@ -58,8 +58,8 @@ def test_a_champion_for_other_rows_does_not_stand_in_the_way() -> None:
     assert len(decision.reasons) == 1
 
 
-def paired(comparison: Comparison | None) -> PairedReport:
-    score = None if comparison is None else PairedScore(comparison, 480, 0.01, 50.0, 1.0)
+def paired(comparison: Comparison | None, *, hours: int = 480, advantage: float = 0.01) -> PairedReport:
+    score = None if comparison is None else PairedScore(comparison, hours, advantage, 50.0, 1.0)
     return PairedReport(score, "1", "2", first=0, last=1, rows=1920, unlabelled=0, lines=20, damaged=0, nameless=0)
 
 
@@ -125,17 +125,25 @@ def test_one_that_is_worse_on_captured_traffic_is_taken_back_at_once(share: int,
         (25, 1199, 600, Verdict.WAIT),
         (25, 1200, 600, Verdict.SCORE),
         (25, 7199, 6599, Verdict.SCORE),
-        (25, 7200, 6600, Verdict.ROLL_BACK),
-        (50, 600, 600, Verdict.WAIT),
-        (100, 600, 600, Verdict.WAIT),
-        (100, 7200, 7200, Verdict.ROLL_BACK),
+        (25, 7200, 6600, Verdict.SHIFT),
+        (50, 600, 600, Verdict.SHIFT),
+        (100, 600, 600, Verdict.PROMOTE),
     ],
 )
-def test_one_of_which_nothing_can_be_said_goes_to_25_percent_and_waits_twelve_bakes(
+def test_one_of_which_nothing_is_certain_waits_twelve_bakes_at_25_percent_and_goes_on_if_the_hours_lean_its_way(
     share: int, seconds: int, scored: int, verdict: Verdict
 ) -> None:
     watch = Watch(share, seconds, "OK", 20, "Completed", scored)
     assert next_step(watch, BAKE, paired(Comparison.UNDECIDED)).verdict is verdict
+
+
+@pytest.mark.parametrize(("hours", "advantage"), [(23, 0.01), (480, 0.0), (480, -0.001), (0, 0.0)])
+def test_one_for_which_no_day_of_hours_speaks_is_taken_back_after_the_wait(hours: int, advantage: float) -> None:
+    report = paired(Comparison.UNDECIDED, hours=hours, advantage=advantage)
+    assert next_step(Watch(25, 7199, "OK", 20, "Completed", 6600), BAKE, report).verdict is Verdict.WAIT
+    decision = next_step(Watch(25, 7200, "OK", 20, "Completed", 6600), BAKE, report)
+    assert decision.verdict is Verdict.ROLL_BACK
+    assert "undecided" in decision.reasons[0]
 
 
 @pytest.mark.parametrize(
