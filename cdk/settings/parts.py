@@ -200,7 +200,7 @@ class ModelSettings(Part):
     holdout_days: int = Field(ge=5, le=90)
     capture_percent: int = Field(ge=1, le=100)
     # An alarm needs three minutes to be raised.
-    bake_minutes: int = Field(ge=5, le=180)
+    bake_minutes: int = Field(ge=5, le=60)
     min_invocations: int = Field(ge=0)
     hour: int = Field(ge=0, le=23)
 

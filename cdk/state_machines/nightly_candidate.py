@@ -17,7 +17,8 @@ from cdk.state_machines.states import (
     task,
 )
 
-_JOB_SECONDS = 2 * 3600
+# A network of a year of a dozen symbols takes an hour or two on two cores.
+_JOB_SECONDS = 6 * 3600
 _QUERY_SECONDS = 3600
 _VOLUME_GIB = 30
 
