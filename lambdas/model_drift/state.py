@@ -44,13 +44,11 @@ class StateObject:
 
     def read(self) -> DriftState:
         """Read the state; it is empty before the first check."""
-        try:
-            found = self._s3.get_object(Bucket=self._bucket, Key=STATE_KEY)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchKey":
-                raise
+        listed = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=STATE_KEY, MaxKeys=1)
+        if not listed["KeyCount"]:
             self._tag = ""
             return DriftState()
+        found = self._s3.get_object(Bucket=self._bucket, Key=STATE_KEY)
         self._tag = found["ETag"]
         return msgspec.json.decode(found["Body"].read(), type=DriftState)
 
