@@ -15,8 +15,10 @@ from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import new_alarm
 from cdk.constructs.database import READER
 from cdk.constructs.grants import grant
+from cdk.constructs.nightly_run import instruments_of
 from cdk.constructs.private_bucket import PrivateBucket
 from cdk.constructs.service_function import ServiceFunction
+from cdk.settings import StageSettings
 from cdk.stacks.data import DataStack
 from cdk.stacks.foundation import FoundationStack
 from cdk.stacks.network import NetworkStack
@@ -41,6 +43,7 @@ class ModelDrift(Construct):
         scope: Construct,
         id_: str,
         *,
+        settings: StageSettings,
         endpoint: str,
         machine: states.StateMachine,
         foundation: FoundationStack,
@@ -61,11 +64,13 @@ class ModelDrift(Construct):
             self,
             "Check",
             name="model_drift",
+            settings=settings,
             log_key=foundation.log_key,
             environment={
                 "TICKWIRE_DATABASE_URL": data.database.proxy_url(READER),
                 "TICKWIRE_DATABASE_IAM": "true",
                 "TICKWIRE_ENDPOINT": endpoint,
+                "TICKWIRE_INSTRUMENTS": ",".join(instruments_of(settings)),
                 "TICKWIRE_MODEL_BUCKET": bucket.bucket_name,
                 "TICKWIRE_STATE_MACHINE": machine.state_machine_arn,
             },

@@ -18,12 +18,14 @@ HOUR = 3_600 * 1_000_000_000
 class DriftSettings(msgspec.Struct, frozen=True):
     """The environment of the function, beside the database's.
 
-    ``state_machine`` is the ARN of the nightly training. ``drift_hours`` are looked at: a symbol brings four rows an
-    hour, and only with 500 of them is it looked at by itself.
+    ``instruments`` are ``venue:SYMBOL``, separated by commas; ``state_machine`` is the ARN of the nightly training.
+    ``drift_hours`` are looked at: a symbol brings four rows an hour, and only with 500 of them is it looked at by
+    itself.
     """
 
     endpoint: str
     model_bucket: str
+    instruments: str
     state_machine: str
     drift_hours: Annotated[int, msgspec.Meta(ge=1, le=24 * 31)] = 24
 
@@ -66,7 +68,9 @@ class Watch:
         champion = read_champion(self._settings.endpoint, sagemaker=self._sagemaker, s3=self._s3)
         span = timedelta(hours=self._settings.drift_hours)
         rows = self._database.run(
-            lambda connection: read_rows(connection, version=champion.version, end=hour, span=span)
+            lambda connection: read_rows(
+                connection, self._settings.instruments.split(","), version=champion.version, end=hour, span=span
+            )
         )
         return check(rows, champion.reference, time=hour, version=champion.version)
 

@@ -70,10 +70,19 @@ class World:
         return [one["Key"] for one in found]
 
 
+def drift_settings(machine: str) -> DriftSettings:
+    return DriftSettings(
+        endpoint="tickwire-test",
+        model_bucket=BUCKET,
+        instruments=",".join(f"v:{symbol}" for symbol in SYMBOLS),
+        state_machine=machine,
+    )
+
+
 def new_watch(url: str, machine: str) -> Watch:
     settings = DatabaseSettings(database_url=url)
     return Watch(
-        DriftSettings(endpoint="tickwire-test", model_bucket=BUCKET, state_machine=machine),
+        drift_settings(machine),
         database=Database(lambda: connect_for_reading(settings)),
         sagemaker=boto3.client("sagemaker"),
         s3=boto3.client("s3"),
@@ -188,7 +197,7 @@ def test_a_start_that_was_cut_short_is_made_good_by_the_next_check_once(world: W
         world.watch.run(AUGUST + hour * HOUR)
     failing = SimpleNamespace(start_execution=fail)
     cut_short = Watch(
-        DriftSettings(endpoint="tickwire-test", model_bucket=BUCKET, state_machine=world.machine),
+        drift_settings(world.machine),
         database=Database(lambda: connect_for_reading(DatabaseSettings(database_url=world.url))),
         sagemaker=boto3.client("sagemaker"),
         s3=world.s3,
