@@ -134,7 +134,7 @@ class NightlyRun(Construct):
                 "TICKWIRE_ENDPOINT": self._endpoint,
                 "TICKWIRE_MODEL_BUCKET": self._bucket.bucket_name,
                 "TICKWIRE_LAKE_TABLE": f'"{data.lake_database}"."{TABLE}"',
-                "TICKWIRE_INSTRUMENTS": ",".join(_instruments(self._settings)),
+                "TICKWIRE_INSTRUMENTS": ",".join(instruments_of(self._settings)),
                 "TICKWIRE_TRAIN_DAYS": str(model.train_days),
                 "TICKWIRE_HOLDOUT_DAYS": str(model.holdout_days),
                 "TICKWIRE_BAKE_SECONDS": str(60 * model.bake_minutes),
@@ -307,7 +307,7 @@ class NightlyRun(Construct):
         )
 
 
-def _instruments(settings: StageSettings) -> list[str]:
+def instruments_of(settings: StageSettings) -> list[str]:
     """Give ``venue:SYMBOL`` of all that the stage ingests: two feeds of one venue bring the same trades."""
     found = {f"{new_feed(feed.feed).venue}:{symbol}": None for feed in settings.feeds for symbol in feed.symbols}
     return list(found)

@@ -41,6 +41,8 @@ _FUNCTIONS = {
     # A dataset of a year is read whole, and an endpoint takes minutes to be made.
     "model_rollout": {"memory": 1769, "timeout_seconds": 120},
     "model_seed": {"memory": 512, "timeout_seconds": 900},
+    # Every prediction of a day, and a model's archive; river takes seconds to start.
+    "model_drift": {"memory": 1769, "timeout_seconds": 120},
     # Below the minute after which it comes again.
     "canary": {"memory": 256, "timeout_seconds": 50},
 }

@@ -9,6 +9,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from cdk.constructs.function_code import FunctionSource
+from cdk.constructs.model_drift import ModelDrift
 from cdk.constructs.model_endpoint import CAPTURE, ModelEndpoint, endpoint_name
 from cdk.constructs.model_images import ModelImages
 from cdk.constructs.model_roles import ModelRole
@@ -126,10 +127,22 @@ class ModelStack(Stack):
             **functions,
             **shared,
         )
+        self.drift = ModelDrift(
+            self,
+            "Drift",
+            endpoint=name,
+            machine=self.nightly.machine,
+            foundation=foundation,
+            network=network,
+            data=data,
+            **functions,
+            **shared,
+        )
         CfnOutput(self, "ModelEndpoint", value=name)
         CfnOutput(self, "ModelBucket", value=self.bucket.bucket_name)
         CfnOutput(self, "ModelSeedFunction", value=self.endpoint.seed.function.function_name)
         CfnOutput(self, "ModelRolloutFunction", value=self.nightly.rollout.function.function_name)
+        CfnOutput(self, "ModelDriftFunction", value=self.drift.check.function.function_name)
         CfnOutput(self, "NightlyTraining", value=self.nightly.machine.state_machine_arn)
 
     def _new_bucket(self, removal: RemovalPolicy) -> PrivateBucket:

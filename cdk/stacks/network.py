@@ -36,6 +36,13 @@ _INTERFACES = {
         "sagemaker",
         ("sagemaker:InvokeEndpoint",),
     ),
+    # The look for drift finds the champion, and starts a training.
+    "SageMakerApi": (
+        ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_API,
+        "sagemaker",
+        ("sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"),
+    ),
+    "StepFunctions": (ec2.InterfaceVpcEndpointAwsService.STEP_FUNCTIONS, "states", ("states:StartExecution",)),
     # The migrations read the login of the database's owner.
     "SecretsManager": (
         ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,

@@ -79,7 +79,8 @@ def test_a_function_starts_with_what_its_stack_gives_it(prod: Any, name: str) ->
     if function.properties.get("PackageType") == "Image":
         # What lambdas/Dockerfile installs. Of zips, test_bundles.py asks the very files.
         project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-        assert imported - _closure(project["dependencies"]) - OPTIONAL - {"tickwire"} == set()
+        installed = _closure([*project["dependencies"], *project["optional-dependencies"]["drift"]])
+        assert imported - installed - OPTIONAL - {"tickwire"} == set()
 
 
 def test_every_function_of_the_project_is_deployed(prod: Any) -> None:

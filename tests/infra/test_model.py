@@ -177,7 +177,7 @@ def test_the_alarm_that_takes_a_challenger_back_is_raised_by_each_of_them(prod: 
 
 def test_failed_late_and_stopped_runs_raise_an_alarm_and_so_does_silence(prod: Any) -> None:
     alarms = [alarm.properties for alarm in prod.resources("AWS::CloudWatch::Alarm") if alarm.stack == "Model"]
-    (failures,) = [alarm for alarm in alarms if "Metrics" in alarm]
+    (failures,) = [alarm for alarm in alarms if "nightly training failed" in alarm["AlarmDescription"]]
     summed = {item["MetricStat"]["Metric"]["MetricName"] for item in failures["Metrics"] if "MetricStat" in item}
     assert summed == {"ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"}
     (silence,) = [alarm for alarm in alarms if alarm.get("MetricName") == "ExecutionsSucceeded"]
@@ -190,11 +190,27 @@ def test_failed_late_and_stopped_runs_raise_an_alarm_and_so_does_silence(prod: A
 
 
 def test_it_starts_every_night_by_a_role_that_may_do_nothing_else(prod: Any) -> None:
-    (schedule,) = [item for item in prod.resources("AWS::Scheduler::Schedule") if item.stack == "Model"]
+    schedule = _schedule(prod, "nightly training")
     assert schedule.properties["ScheduleExpression"] == "cron(30 2 * * ? *)"
     assert schedule.properties["ScheduleExpressionTimezone"] == "UTC"
     role = schedule.properties["Target"]["RoleArn"]["Fn::GetAtt"][0]
     assert prod.actions("Model", role) == {"states:StartExecution", "kms:Decrypt"}
+
+
+def test_drift_is_looked_for_every_hour_by_a_role_that_may_call_the_function(prod: Any) -> None:
+    schedule = _schedule(prod, "look for drift")
+    assert schedule.properties["ScheduleExpression"] == "cron(10 * * * ? *)"
+    role = schedule.properties["Target"]["RoleArn"]["Fn::GetAtt"][0]
+    assert prod.actions("Model", role) == {"lambda:InvokeFunction", "kms:Decrypt"}
+
+
+def _schedule(prod: Any, what: str) -> Any:
+    (schedule,) = [
+        item
+        for item in prod.resources("AWS::Scheduler::Schedule")
+        if item.stack == "Model" and item.properties["Description"] == f"Tickwire: {what}"
+    ]
+    return schedule
 
 
 def test_a_run_ends_before_the_next_one_begins() -> None:
@@ -300,7 +316,11 @@ def test_containers_read_and_write_where_they_work(prod: Any, role: str, reads: 
 
 
 def test_the_containers_network_has_no_way_in_and_one_way_out(prod: Any) -> None:
-    (group,) = [g for g in prod.resources("AWS::EC2::SecurityGroup") if g.stack == "Model"]
+    (group,) = [
+        group
+        for group in prod.resources("AWS::EC2::SecurityGroup")
+        if group.stack == "Model" and group.properties["GroupDescription"].startswith("Containers of the model")
+    ]
     assert "SecurityGroupIngress" not in group.properties
     (out,) = group.properties["SecurityGroupEgress"]
     assert (out["FromPort"], out["ToPort"], out["IpProtocol"]) == (443, 443, "tcp")

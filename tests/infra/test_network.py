@@ -28,7 +28,7 @@ POLLED = {
     "sqs:ReceiveMessage": "as above",
 }
 # By the end of an endpoint's service name.
-SERVICES = {"kinesis-streams": "kinesis", "runtime": "sagemaker"}
+SERVICES = {"kinesis-streams": "kinesis", "runtime": "sagemaker", "api": "sagemaker"}
 
 
 def functions_inside(application: Any) -> Iterator[tuple[str, set[str]]]:
@@ -40,11 +40,19 @@ def functions_inside(application: Any) -> Iterator[tuple[str, set[str]]]:
 
 
 def endpoints(application: Any) -> dict[str, dict[str, Any]]:
-    """Give the endpoints of the network by the prefix of the actions that they carry."""
+    """Give the endpoints of the network by the end of their services' names."""
     found = {}
     for endpoint in application.resources("AWS::EC2::VPCEndpoint"):
         name = json.dumps(endpoint.properties["ServiceName"]).rstrip('"]}').rpartition(".")[2]
-        found[SERVICES.get(name, name)] = endpoint.properties
+        found[name] = endpoint.properties
+    return found
+
+
+def ways(application: Any) -> dict[str, set[str]]:
+    """Give the actions that endpoints let through, by their prefix."""
+    found: dict[str, set[str]] = {}
+    for name, endpoint in endpoints(application).items():
+        found.setdefault(SERVICES.get(name, name), set()).update(allowed(endpoint))
     return found
 
 
@@ -55,7 +63,7 @@ def allowed(endpoint: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_what_functions_inside_call_has_an_endpoint_that_lets_it_through(request: Any, stage: str) -> None:
     application = request.getfixturevalue(stage)
-    ways = endpoints(application)
+    opened = ways(application)
     calls = {
         (name, action)
         for name, actions in functions_inside(application)
@@ -63,9 +71,9 @@ def test_what_functions_inside_call_has_an_endpoint_that_lets_it_through(request
         if action.partition(":")[0] not in ELSEWHERE and action not in POLLED
     }
     assert calls
-    stuck = {(name, action) for name, action in calls if action.partition(":")[0] not in ways}
+    stuck = {(name, action) for name, action in calls if action.partition(":")[0] not in opened}
     assert not stuck, "no endpoint in cdk/stacks/network.py"
-    refused = {(name, action) for name, action in calls if action not in allowed(ways[action.partition(":")[0]])}
+    refused = {(name, action) for name, action in calls if action not in opened[action.partition(":")[0]]}
     assert not refused, "the endpoint's policy in cdk/stacks/network.py does not name it"
 
 
@@ -73,7 +81,11 @@ def test_what_functions_inside_call_has_an_endpoint_that_lets_it_through(request
 def test_no_endpoint_is_paid_for_that_nothing_calls(request: Any, stage: str) -> None:
     application = request.getfixturevalue(stage)
     called = {action.partition(":")[0] for _, actions in functions_inside(application) for action in actions}
-    interfaces = {name for name, one in endpoints(application).items() if one["VpcEndpointType"] == "Interface"}
+    interfaces = {
+        SERVICES.get(name, name)
+        for name, one in endpoints(application).items()
+        if one["VpcEndpointType"] == "Interface"
+    }
     assert interfaces <= called
 
 
@@ -82,7 +94,8 @@ def test_what_tasks_call_by_an_endpoint_is_let_through(prod: Any) -> None:
     for name, endpoint in endpoints(prod).items():
         if endpoint["VpcEndpointType"] == "Interface":
             for task in ("ingestor-kraken", "backfiller"):
-                calls = {action for action in prod.actions_of_task(task) if action.partition(":")[0] == name}
+                service = SERVICES.get(name, name)
+                calls = {action for action in prod.actions_of_task(task) if action.partition(":")[0] == service}
                 assert calls <= allowed(endpoint)
 
 
@@ -114,7 +127,7 @@ def test_a_tasks_image_does_not_come_through_an_endpoint_that_would_refuse_it(pr
 @pytest.mark.parametrize(("stage", "zones"), [("dev", 1), ("prod", 3)])
 def test_endpoints_stand_in_as_many_zones_as_the_settings_pay_for(request: Any, stage: str, zones: int) -> None:
     interfaces = [one for one in endpoints(request.getfixturevalue(stage)).values() if "SubnetIds" in one]
-    assert len(interfaces) == 4
+    assert len(interfaces) == 6
     assert {len(one["SubnetIds"]) for one in interfaces} == {zones}
     assert all(one["PrivateDnsEnabled"] for one in interfaces)
 
