@@ -76,6 +76,7 @@ def drift_settings(machine: str) -> DriftSettings:
         model_bucket=BUCKET,
         instruments=",".join(f"v:{symbol}" for symbol in SYMBOLS),
         state_machine=machine,
+        drift_hours=24,
     )
 
 
