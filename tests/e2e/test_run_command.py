@@ -52,7 +52,7 @@ class Run:
         """Give those of its addresses at which something still listens."""
         urls = [url for name, url in self.state.items() if name.endswith("_url") or name == "page"]
         addresses = [(parts.hostname, parts.port) for parts in map(urlsplit, urls) if parts.port]
-        assert len(addresses) == 8
+        assert len(addresses) == 9
         return [f"{host}:{port}" for host, port in addresses if _listens(host, port)]
 
 
