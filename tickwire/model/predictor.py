@@ -1,5 +1,6 @@
 """A model's two files, loaded and checked, as a function from rows to probabilities."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ class Predictor:
         UnfitModel
             If it is no graph of rows of the description's schema, or does not answer with a probability.
         """
+        # From 1.32 on it tells its maker what it runs, and leaves a file of that in the temporary folder, unless told
+        # not to before it is loaded.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
