@@ -64,7 +64,13 @@ def test_a_candidate_is_judged_by_its_report() -> None:
 def test_a_step_is_decided_by_what_is_seen() -> None:
     watch = {"share": 10, "seconds": 600, "alarm": "OK", "invocations": 20}
     answered = answer({"question": "step", "watch": watch}, settings=SETTINGS, s3=Objects())
-    assert (answered["verdict"], answered["share"], answered["evidence"]) == ("shift", 25, watch)
+    # What has baked is compared with the champion first.
+    assert (answered["verdict"], answered["share"]) == ("score", 10)
+    evidence = answered["evidence"]
+    assert evidence["watch"].items() >= watch.items()
+    assert (evidence["paired"], evidence["report"]) == (None, "")
+    answered = answer({"question": "step", "watch": watch | {"alarm": "ALARM"}}, settings=SETTINGS, s3=Objects())
+    assert (answered["verdict"], answered["share"]) == ("roll_back", 0)
 
 
 def test_a_dataset_without_files_is_refused_and_names_what_is_missing() -> None:
