@@ -13,18 +13,8 @@ from constructs import Construct
 from cdk.constructs.access_log import AccessLog
 from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import new_alarm
+from cdk.constructs.rest_routes import OPEN_ROUTES
 from cdk.settings import StageSettings
-
-# As lambdas/rest_api/handler.py has them; a path that is not here never reaches the function.
-ROUTES = {
-    "/ws-tickets": apigateway.HttpMethod.POST,
-    "/v1/bars": apigateway.HttpMethod.GET,
-    "/v1/continuity": apigateway.HttpMethod.GET,
-    "/v1/predictions": apigateway.HttpMethod.GET,
-    "/v1/signals": apigateway.HttpMethod.GET,
-    "/v1/sentiment": apigateway.HttpMethod.GET,
-}
-OPEN_ROUTES = {"/v1/health": apigateway.HttpMethod.GET}
 
 _LOGGED = (
     "requestId",
@@ -78,22 +68,28 @@ class RestApi(Construct):
         """The API's own host name."""
         return apigateway_host(self.api)
 
-    def route_to(self, function: lambda_.IFunction, *, issuer: str, clients: Sequence[str]) -> None:
-        """Send the routes to a function; all but the open ones after API Gateway has verified a token.
+    def verify(self, *, issuer: str, clients: Sequence[str]) -> None:
+        """Have API Gateway verify the tokens of all routes but the open ones.
 
         Parameters
         ----------
         issuer, clients
             The user pool's address, and the ids of the app clients whose tokens are taken.
         """
-        integration = integrations.HttpLambdaIntegration("Function", function)
-        users = authorizers.HttpJwtAuthorizer("Users", issuer, jwt_audience=list(clients))
-        for path, method in ROUTES.items():
-            self.api.add_routes(path=path, methods=[method], integration=integration, authorizer=users)
-        for path, method in OPEN_ROUTES.items():
-            for route in self.api.add_routes(path=path, methods=[method], integration=integration):
+        self._users = authorizers.HttpJwtAuthorizer("Users", issuer, jwt_audience=list(clients))
+
+    def route_to(self, function: lambda_.IFunction, routes: Sequence[str], *, name: str = "Function") -> None:
+        """Send routes (``GET /v1/bars``) to a function, ``name`` in the template; after :meth:`verify`."""
+        integration = integrations.HttpLambdaIntegration(name, function)
+        for route in routes:
+            method, path = route.split(" ")
+            methods = [apigateway.HttpMethod[method]]
+            if route not in OPEN_ROUTES:
+                self.api.add_routes(path=path, methods=methods, integration=integration, authorizer=self._users)
+                continue
+            for made in self.api.add_routes(path=path, methods=methods, integration=integration):
                 acknowledge(
-                    route, {"AwsSolutions-APIG4": "Says whether the API works and nothing else; watchers have no login"}
+                    made, {"AwsSolutions-APIG4": "Says whether the API works and nothing else; watchers have no login"}
                 )
 
 

@@ -14,6 +14,7 @@ from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.gradual_function import shift_gradually
 from cdk.constructs.grants import grant_items
 from cdk.constructs.rest_api import RestApi
+from cdk.constructs.rest_routes import READER_ROUTES
 from cdk.constructs.screen_api import STAGE_NAME, ScreenApi
 from cdk.constructs.service_function import ServiceFunction
 from cdk.constructs.site import WEBSOCKET_PATH, Site
@@ -72,7 +73,8 @@ class DeliveryStack(Stack):
         self.authorizer = self._new_authorizer(clients)
         self.answers = self._new_rest_function(network)
         screens.route_to(shift_gradually(self.websocket, screens.errors), authorizer=shift_gradually(self.authorizer))
-        rest.route_to(shift_gradually(self.answers, rest.errors), issuer=identity.issuer, clients=clients)
+        rest.verify(issuer=identity.issuer, clients=clients)
+        rest.route_to(shift_gradually(self.answers, rest.errors), READER_ROUTES)
         self._alarm_on_failed_broadcasts()
         # Where clients connect: on a laptop to the API itself.
         self.websocket_url = screens.stage.url

@@ -18,8 +18,10 @@ Horizon = Annotated[int, Query(ge=1, le=86_400, description="seconds")]
 HORIZON_SECONDS = 900
 """What the model predicts, and who names no horizon gets."""
 
+LONGEST_RANGE = timedelta(days=31)
 
-def check_range(start: datetime, end: datetime, *, longest: timedelta) -> None:
+
+def check_range(start: datetime, end: datetime, *, longest: timedelta = LONGEST_RANGE) -> None:
     """Refuse a range that is empty or too long.
 
     Raises

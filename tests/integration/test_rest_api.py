@@ -345,11 +345,11 @@ def test_a_route_that_is_not_there_is_a_problem_too(call: Client) -> None:
     assert call("GET", "/v1/orders").status == 404
 
 
-def test_what_goes_wrong_on_our_side_is_not_shown(call: Client, module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_wrong_on_our_side_is_not_shown(call: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(connection: Any, **query: Any) -> None:
         raise ZeroDivisionError("secret of the house")
 
-    monkeypatch.setattr(module, "read_bars", broken)
+    monkeypatch.setattr("lambdas.rest_api.market_routes.read_bars", broken)
     answer = call("GET", "/v1/bars", **bars_query())
     assert answer.status == 500
     assert "secret" not in json.dumps(answer.body)

@@ -1,0 +1,69 @@
+"""What every function behind the HTTP API has in common: validation, who calls, and errors as problems."""
+
+from http import HTTPStatus
+from typing import Any
+
+import psycopg
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.metrics import MetricUnit
+
+from lambdas.identity.user import Role, User
+from lambdas.rest_api.caller import caller_of
+from lambdas.rest_api.problems import Problem, answer, invalid
+
+
+class Application:
+    """A resolver of routes.
+
+    Attributes
+    ----------
+    resolver : what routes are added to, and what resolves an event
+    """
+
+    def __init__(self, *, logger: Logger, metrics: Metrics) -> None:
+        self._logger = logger
+        self._metrics = metrics
+        self.resolver = APIGatewayHttpResolver(enable_validation=True)
+        failures: tuple[tuple[type[Exception], Any], ...] = (
+            (Problem, self._problem),
+            (RequestValidationError, self._invalid),
+            (psycopg.OperationalError, self._database_away),
+            (NotFoundError, self._not_found),
+            (Exception, self._failed),
+        )
+        for failure, tell in failures:
+            self.resolver.exception_handler(failure)(tell)
+
+    def caller(self, roles: frozenset[Role]) -> User:
+        """Give who sent the request at hand, if it has one of ``roles``.
+
+        Raises
+        ------
+        Problem
+            401 without an access token, 403 without one of the roles.
+        """
+        authorizer = self.resolver.current_event.request_context.authorizer
+        return caller_of((authorizer.jwt_claim if authorizer is not None else None) or {}, roles=roles)
+
+    def _problem(self, problem: Problem) -> Response[str]:
+        return answer(problem.status, problem.detail)
+
+    def _invalid(self, error: RequestValidationError) -> Response[str]:
+        return invalid(error.errors())
+
+    def _database_away(self, error: psycopg.OperationalError) -> Response[str]:
+        # It also stands for a query that took longer than the role may take.
+        self._logger.exception("database did not answer")
+        self._metrics.add_metric(name="DatabaseUnavailable", unit=MetricUnit.Count, value=1)
+        return answer(HTTPStatus.SERVICE_UNAVAILABLE, "The database did not answer; please try again.")
+
+    def _not_found(self, error: NotFoundError) -> Response[str]:
+        return answer(HTTPStatus.NOT_FOUND, "There is no such route.")
+
+    def _failed(self, error: Exception) -> Response[str]:
+        self._logger.exception("request failed")
+        self._metrics.add_metric(name="RequestsFailed", unit=MetricUnit.Count, value=1)
+        return answer(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side; please try again.")
