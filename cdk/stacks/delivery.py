@@ -150,13 +150,18 @@ class DeliveryStack(Stack):
             },
         }
         websocket = ServiceFunction(self, "Websocket", name="websocket", **shared)
+        posts_per_second = self._shared["settings"].posts_per_second()
         broadcaster = StreamFunction(
             self,
             "Broadcaster",
             name="broadcaster",
             stream=streams.market_events,
             failures=streams.failures,
-            **shared,
+            **shared
+            | {
+                "requirements": (*_REQUIREMENTS, "aiohttp"),
+                "environment": {**shared["environment"], "TICKWIRE_POSTS_PER_SECOND": f"{posts_per_second:g}"},
+            },
         )
         for function in (websocket, broadcaster):
             screens.grant_post(function.role)

@@ -45,6 +45,7 @@ class BroadcastCounts:
     messages: int = 0
     dropped: int = 0
     gone: int = 0
+    throttled: int = 0
     rows_stored: int = 0
     iterator_age_ms: float = 0.0
     latency: LatencyReport | None = None
@@ -159,6 +160,7 @@ class Broadcast:
             deliveries[connection_id] = prepared[signature]
         result = self._outbox.deliver(deliveries)
         counts.messages, counts.dropped, counts.gone = result.posted, result.dropped, result.gone
+        counts.throttled = result.throttled
 
     def _catch_up(self, newcomers: Mapping[str, frozenset[str]]) -> dict[Key, frozenset[str]]:
         """Give, by key, who subscribed after updates that their snapshot may have missed."""
