@@ -165,7 +165,7 @@ class DeliveryStack(Stack):
         )
         for function in (websocket, broadcaster):
             screens.grant_post(function.role)
-        grant_items(websocket.role, data.connections, "GetItem", "PutItem", "DeleteItem")
+        grant_items(websocket.role, data.connections, "GetItem", "PutItem", "UpdateItem", "DeleteItem")
         grant_items(websocket.role, data.subscriptions, "BatchWriteItem", "UpdateItem")
         grant_items(websocket.role, data.last_values, "GetItem", "Query")
         # It removes connections that are gone, with their subscriptions.
