@@ -70,6 +70,8 @@ class DataStack(Stack):
         self.connections = self._new_table("Connections", ("connection_id", _STRING))
         self.subscriptions = self._new_table("Subscriptions", ("topic", _STRING), ("connection_id", _STRING))
         self.last_values = self._new_table("LastValues", ("item", _STRING), ("at", _NUMBER))
+        # What clients missed in the last minutes: of no use to anybody when it could be restored.
+        self.replay = self._new_table("Replay", ("log", _STRING), ("counter", _NUMBER), restorable=False)
         # Leases, budgets and members of the tasks.
         self.coordination = self._new_table("Coordination", ("id", _STRING), expires="expires_at")
 
@@ -99,6 +101,7 @@ class DataStack(Stack):
         CfnOutput(self, "ConnectionsTable", value=self.connections.table_name)
         CfnOutput(self, "SubscriptionsTable", value=self.subscriptions.table_name)
         CfnOutput(self, "LastValuesTable", value=self.last_values.table_name)
+        CfnOutput(self, "ReplayTable", value=self.replay.table_name)
         CfnOutput(self, "CoordinationTable", value=self.coordination.table_name)
 
     def grant_lake_catalogue(self, role: iam.IGrantable) -> None:
@@ -146,7 +149,7 @@ class DataStack(Stack):
     @property
     def tables(self) -> list[dynamodb.Table]:
         """The tables of DynamoDB."""
-        return [self.connections, self.subscriptions, self.last_values, self.coordination]
+        return [self.connections, self.subscriptions, self.last_values, self.replay, self.coordination]
 
     def grant_coordination(self, role: iam.IGrantable) -> None:
         """Let a role compare and set items of the coordination table, by their keys alone."""
@@ -167,6 +170,7 @@ class DataStack(Stack):
         sort: tuple[str, dynamodb.AttributeType] | None = None,
         *,
         expires: str = "expires",
+        restorable: bool = True,
     ) -> dynamodb.Table:
         return dynamodb.Table(
             self,
@@ -179,7 +183,7 @@ class DataStack(Stack):
             # Every row carries it: API Gateway does not promise a $disconnect, nor a task its last word.
             time_to_live_attribute=expires,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
+                point_in_time_recovery_enabled=restorable
             ),
             deletion_protection=self._settings.protected,
             removal_policy=self._removal,

@@ -12,6 +12,8 @@ from lambdas.broadcaster.broadcast import Broadcast, BroadcastCounts
 from lambdas.broadcaster.last_values_table import LastValuesTable
 from lambdas.broadcaster.latency import LatencyReport
 from lambdas.broadcaster.outbox import Outbox
+from lambdas.broadcaster.replay_log import ReplayLog
+from lambdas.broadcaster.screens import AtOnce, Screens
 from lambdas.broadcaster.subscribers import Subscribers
 from lambdas.delivery.aws import aws_client
 from lambdas.delivery.event import BatchResponse, failed
@@ -29,6 +31,7 @@ class FunctionSettings(msgspec.Struct, frozen=True):
     connections_table: str
     subscriptions_table: str
     last_values_table: str
+    replay_table: str
     websocket_endpoint: str
 
 
@@ -52,8 +55,8 @@ def new_broadcast(settings: FunctionSettings) -> Broadcast:
     )
     posts = aws_client("apigatewaymanagementapi", config=POST_CONFIG, endpoint_url=settings.websocket_endpoint)
     return Broadcast(
-        subscribers,
-        Outbox(posts, subscribers, connections, pool=pool),
+        Screens(subscribers, Outbox(posts, subscribers, connections, pool=pool), pace=AtOnce()),
+        ReplayLog(dynamodb, settings.replay_table, pool=pool),
         LastValuesTable(dynamodb, settings.last_values_table, pool=pool),
     )
 
@@ -92,6 +95,8 @@ def _publish(counts: BroadcastCounts) -> None:
         ("DamagedRecords", counts.damaged),
         ("MessagesDropped", counts.dropped),
         ("ConnectionsGone", counts.gone),
+        ("ReplayNotLogged", counts.not_logged),
+        ("NumbersJumped", counts.jumps),
     ):
         if value:
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

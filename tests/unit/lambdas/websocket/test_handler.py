@@ -27,6 +27,7 @@ def module(dynamodb: Any, posts: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         "CONNECTIONS_TABLE": "connections",
         "SUBSCRIPTIONS_TABLE": "subscriptions",
         "LAST_VALUES_TABLE": "last-values",
+        "REPLAY_TABLE": "replay",
         "WEBSOCKET_ENDPOINT": "https://abcdef.execute-api.eu-central-1.amazonaws.com/live",
     }.items():
         monkeypatch.setenv(f"TICKWIRE_{name}", value)
