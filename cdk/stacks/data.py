@@ -70,8 +70,8 @@ class DataStack(Stack):
         self.connections = self._new_table("Connections", ("connection_id", _STRING))
         self.subscriptions = self._new_table("Subscriptions", ("topic", _STRING), ("connection_id", _STRING))
         self.last_values = self._new_table("LastValues", ("item", _STRING), ("at", _NUMBER))
-        # What clients missed in the last minutes: of no use to anybody when it could be restored.
-        self.replay = self._new_table("Replay", ("log", _STRING), ("counter", _NUMBER), restorable=False)
+        # What was said in the last minutes, for clients that missed it.
+        self.replay = self._new_table("Replay", ("log", _STRING), ("counter", _NUMBER))
         # Leases, budgets and members of the tasks.
         self.coordination = self._new_table("Coordination", ("id", _STRING), expires="expires_at")
 
@@ -148,8 +148,12 @@ class DataStack(Stack):
 
     @property
     def tables(self) -> list[dynamodb.Table]:
-        """The tables of DynamoDB."""
-        return [self.connections, self.subscriptions, self.last_values, self.replay, self.coordination]
+        """The tables of DynamoDB that are backed up.
+
+        Not the replay log: it is of minutes, and of use to nobody once it could be brought back. Its point-in-time
+        recovery is on all the same, at the price of its size, since AWS Config asks for it of every table.
+        """
+        return [self.connections, self.subscriptions, self.last_values, self.coordination]
 
     def grant_coordination(self, role: iam.IGrantable) -> None:
         """Let a role compare and set items of the coordination table, by their keys alone."""
@@ -170,7 +174,6 @@ class DataStack(Stack):
         sort: tuple[str, dynamodb.AttributeType] | None = None,
         *,
         expires: str = "expires",
-        restorable: bool = True,
     ) -> dynamodb.Table:
         return dynamodb.Table(
             self,
@@ -183,7 +186,7 @@ class DataStack(Stack):
             # Every row carries it: API Gateway does not promise a $disconnect, nor a task its last word.
             time_to_live_attribute=expires,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=restorable
+                point_in_time_recovery_enabled=True
             ),
             deletion_protection=self._settings.protected,
             removal_policy=self._removal,

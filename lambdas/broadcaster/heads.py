@@ -35,28 +35,31 @@ class Head(msgspec.Struct, array_like=True):
 
 
 class Heads(msgspec.Struct, array_like=True):
-    """The last number of every key; a key that is not there goes on after ``floor``."""
+    """The last number of every key.
+
+    Attributes
+    ----------
+    floor : what a key goes on after that is not there
+    base : the floor from which all keys began when the numbers before were not known
+    """
 
     floor: int = 0
+    base: int = 0
     by_topic: dict[str, dict[str, Head]] = msgspec.field(default_factory=dict)
 
     @classmethod
     def before(cls, counter: int) -> "Heads":
         """Give the numbers to go on from at a record when those before are not known."""
-        return cls(floor=counter - 1)
+        return cls(floor=counter - 1, base=counter - 1)
 
     def copy(self) -> "Heads":
         """Give the numbers as they are now, apart from what becomes of them."""
-        return Heads(self.floor, {topic: dict(heads) for topic, heads in self.by_topic.items()})
+        return Heads(self.floor, self.base, {topic: dict(heads) for topic, heads in self.by_topic.items()})
 
     def of(self, key: Key) -> int:
         """Give the last number of a key."""
         head = self.by_topic.get(key[0], {}).get(key[1])
-        return self.floor if head is None else max(self.floor, head.number)
-
-    def knows(self, key: Key) -> bool:
-        """Say whether the key has a number of its own."""
-        return key[1] in self.by_topic.get(key[0], {})
+        return self.floor if head is None else head.number
 
     def take(self, keys_by_record: Iterable[Iterable[Key]], *, now: int) -> dict[Key, Span]:
         """Number consecutive records by their keys (``now``: s UTC); gives the numbers that each key got."""
@@ -72,6 +75,15 @@ class Heads(msgspec.Struct, array_like=True):
         """Hear that a number was given; a lower one than is known changes nothing."""
         topic = self.by_topic.setdefault(key[0], {})
         topic[key[1]] = Head(max(number, self.of(key)), now)
+
+    def rise(self, *, floor: int, base: int) -> None:
+        """Hear that a process went on from a floor and a base; lower ones than are known change nothing."""
+        self.floor = max(self.floor, floor)
+        if base > self.base:
+            self.base = base
+            for topic in self.by_topic.values():
+                for symbol, head in topic.items():
+                    topic[symbol] = Head(max(base, head.number), head.given)
 
     def forget(self, *, before: int) -> None:
         """Drop the keys last numbered before a time (s UTC); they go on above all that was dropped."""

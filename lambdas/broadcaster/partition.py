@@ -71,7 +71,7 @@ class Partition:
     def block(self, first: int, numbered: Iterable[Numbered]) -> Block:
         """Give what :meth:`number` gave as a block of the log, from the record ``first``."""
         updates = [Update(*key, *span, said) for key, span, said in numbered]
-        return Block(self._source, first, self.last, self._heads.floor, updates)
+        return Block(self._source, first, self.last, self._heads.floor, self._heads.base, updates)
 
     def _restore(self, recovered: Recovered) -> None:
         """Take what another process may not have stored yet."""

@@ -141,7 +141,7 @@ def recover(checkpoint: Checkpoint, rows: Iterable[Row], *, before: int, now: in
             return None
         reached = max(reached, last)
         for part in parts:
-            heads.floor = max(heads.floor, part.floor)
+            heads.rise(floor=part.floor, base=part.base)
             for update in part.updates:
                 heads.reach(update.key, update.last, now=now)
     return Recovered(heads, updates, checkpoint.not_stored_from, whole=True) if reached == before - 1 else None

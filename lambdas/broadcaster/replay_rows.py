@@ -55,9 +55,10 @@ class Update(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Part(msgspec.Struct, array_like=True, frozen=True):
-    """What a row holds; ``floor`` is :attr:`lambdas.broadcaster.heads.Heads.floor`."""
+    """What a row holds; ``floor`` and ``base`` are those of :class:`lambdas.broadcaster.heads.Heads`."""
 
     floor: int
+    base: int
     updates: Sequence[Update]
 
 
@@ -76,6 +77,7 @@ class Block(NamedTuple):
     first: int
     last: int
     floor: int
+    base: int
     updates: Sequence[Update]
 
 
@@ -154,7 +156,7 @@ def read_checkpoint(item: Mapping[str, Any]) -> Checkpoint:
 
 def _parts(block: Block) -> Iterator[bytes]:
     """Give JSON of :class:`Part`, each as large as a row may be."""
-    head = b"[%d,[" % block.floor
+    head = b"[%d,%d,[" % (block.floor, block.base)
     updates: list[bytes] = []
     size = 0
     for update in map(_encode, block.updates):
