@@ -146,6 +146,7 @@ class DeliveryStack(Stack):
                 "TICKWIRE_CONNECTIONS_TABLE": data.connections.table_name,
                 "TICKWIRE_SUBSCRIPTIONS_TABLE": data.subscriptions.table_name,
                 "TICKWIRE_LAST_VALUES_TABLE": data.last_values.table_name,
+                "TICKWIRE_REPLAY_TABLE": data.replay.table_name,
                 "TICKWIRE_WEBSOCKET_ENDPOINT": screens.management_endpoint,
             },
         }
@@ -168,10 +169,12 @@ class DeliveryStack(Stack):
         grant_items(websocket.role, data.connections, "GetItem", "PutItem", "UpdateItem", "DeleteItem")
         grant_items(websocket.role, data.subscriptions, "BatchWriteItem", "UpdateItem")
         grant_items(websocket.role, data.last_values, "GetItem", "Query")
+        grant_items(websocket.role, data.replay, "GetItem", "Query")
         # It removes connections that are gone, with their subscriptions.
         grant_items(broadcaster.role, data.connections, "DeleteItem")
         grant_items(broadcaster.role, data.subscriptions, "GetItem", "Query", "BatchWriteItem", "UpdateItem")
         grant_items(broadcaster.role, data.last_values, "BatchGetItem", "BatchWriteItem", "UpdateItem")
+        grant_items(broadcaster.role, data.replay, "GetItem", "Query", "BatchWriteItem")
         return websocket, broadcaster
 
     def _new_authorizer(self, clients: list[str]) -> ServiceFunction:

@@ -14,6 +14,8 @@ from lambdas.broadcaster.latency import LatencyReport
 from lambdas.broadcaster.outbox import CONCURRENCY, Outbox
 from lambdas.broadcaster.pacing import Pacing
 from lambdas.broadcaster.posts import new_posts
+from lambdas.broadcaster.replay_log import ReplayLog
+from lambdas.broadcaster.screens import Screens
 from lambdas.broadcaster.subscribers import Subscribers
 from lambdas.delivery.aws import aws_client, aws_session
 from lambdas.delivery.event import BatchResponse, failed
@@ -30,6 +32,7 @@ class FunctionSettings(msgspec.Struct, frozen=True):
     connections_table: str
     subscriptions_table: str
     last_values_table: str
+    replay_table: str
     websocket_endpoint: str
     posts_per_second: float
 
@@ -55,8 +58,8 @@ def new_broadcast(settings: FunctionSettings) -> Broadcast:
     posts = new_posts(aws_session(), settings.websocket_endpoint, connections=CONCURRENCY)
     pacing = Pacing(settings.posts_per_second)
     return Broadcast(
-        subscribers,
-        Outbox(posts, subscribers, connections, pacing=pacing),
+        Screens(subscribers, Outbox(posts, subscribers, connections, pacing=pacing), pace=pacing),
+        ReplayLog(dynamodb, settings.replay_table, pool=pool),
         LastValuesTable(dynamodb, settings.last_values_table, pool=pool),
     )
 
@@ -96,6 +99,8 @@ def _publish(counts: BroadcastCounts) -> None:
         ("MessagesDropped", counts.dropped),
         ("ConnectionsGone", counts.gone),
         ("PostsThrottled", counts.throttled),
+        ("ReplayNotLogged", counts.not_logged),
+        ("NumbersJumped", counts.jumps),
     ):
         if value:
             metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)

@@ -85,6 +85,11 @@ class Connections:
 
         self._change(connection_id, added)
 
+    def subscriptions(self, connection_id: str) -> frozenset[str]:
+        """Give the keys of a connection."""
+        answer = self._client.get_item(TableName=self._connections, Key=_row(connection_id), ConsistentRead=True)
+        return frozenset(answer.get("Item", {}).get("subscriptions", {}).get("SS", ()))
+
     def listen(self, connection_id: str, keys: Collection[str]) -> None:
         """Let broadcasters find the connection under these keys.
 

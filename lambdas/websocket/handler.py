@@ -20,6 +20,7 @@ from lambdas.websocket.connections import Connections
 from lambdas.websocket.conversation import Conversation
 from lambdas.websocket.posts import POST_CONFIG
 from lambdas.websocket.rate_limit import RateLimit
+from lambdas.websocket.replays import Replays
 from lambdas.websocket.snapshots import Snapshots
 
 THREADS = 8
@@ -32,6 +33,7 @@ class FunctionSettings(msgspec.Struct, frozen=True):
     connections_table: str
     subscriptions_table: str
     last_values_table: str
+    replay_table: str
     websocket_endpoint: str
 
 
@@ -63,6 +65,7 @@ def new_conversation(settings: FunctionSettings) -> Conversation:
             pool=pool,
         ),
         Snapshots(dynamodb, settings.last_values_table, pool=pool),
+        Replays(dynamodb, settings.replay_table, pool=pool),
         posts=aws_client("apigatewaymanagementapi", config=POST_CONFIG, endpoint_url=settings.websocket_endpoint),
     )
 
@@ -85,13 +88,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
             conversation.open(connection_id, _user(event))
         case "DISCONNECT":
             conversation.close(connection_id)
-        case _ if _user(event).expires <= time():
+        case _ if (user := _user(event)).expires <= time():
             metrics.add_metric(name="LoginsExpired", unit=MetricUnit.Count, value=1)
             conversation.end(connection_id)
         case _ if not rate_limit.admits(connection_id):
             metrics.add_metric(name="MessagesRefused", unit=MetricUnit.Count, value=1)
         case _:
-            conversation.message(connection_id, event.get("body") or "")
+            conversation.message(connection_id, event.get("body") or "", user)
     return {"statusCode": 200}
 
 

@@ -15,6 +15,7 @@ TABLES = {
     "connections": (("connection_id", "S"),),
     "subscriptions": (("topic", "S"), ("connection_id", "S")),
     "last-values": (("item", "S"), ("at", "N")),
+    "replay": (("log", "S"), ("counter", "N")),
     "tickets": (("ticket_hash", "S"),),
 }
 

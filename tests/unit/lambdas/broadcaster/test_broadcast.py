@@ -13,6 +13,8 @@ from lambdas.broadcaster.broadcast import Broadcast, BroadcastCounts
 from lambdas.broadcaster.last_values_table import LastValuesTable
 from lambdas.broadcaster.outbox import DELIVERY_SECONDS, Outbox
 from lambdas.broadcaster.pacing import Pacing
+from lambdas.broadcaster.replay_log import ReplayLog
+from lambdas.broadcaster.screens import AtOnce, Pace, Screens
 from lambdas.broadcaster.subscribers import Subscribers
 from lambdas.identity.user import Role, User
 from lambdas.websocket.connections import Connections
@@ -49,13 +51,22 @@ class World:
         self.connections = Connections(
             dynamodb, connections_table="connections", subscriptions_table="subscriptions", pool=pool
         )
+        self.pace: Pace = AtOnce()
         self.broadcast = self.new_process()
 
     def new_process(self) -> Broadcast:
         subscribers = Subscribers(self.dynamodb, "subscriptions", pool=self.pool, clock=lambda: self.now)
-        return Broadcast(
+        outbox = Outbox(self.posts, subscribers, self.connections, pacing=Pacing(10_000), clock=lambda: self.now)
+        screens = Screens(
             subscribers,
-            Outbox(self.posts, subscribers, self.connections, pacing=Pacing(10_000), clock=lambda: self.now),
+            outbox,
+            pace=self.pace,
+            clock=lambda: int(self.now * SECOND),
+            monotonic=lambda: self.now,
+        )
+        return Broadcast(
+            screens,
+            ReplayLog(self.dynamodb, "replay", pool=self.pool, clock=lambda: self.now),
             LastValuesTable(self.dynamodb, "last-values", pool=self.pool, clock=lambda: self.now),
             clock=lambda: int(self.now * SECOND),
             monotonic=lambda: self.now,

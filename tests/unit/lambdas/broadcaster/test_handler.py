@@ -26,6 +26,7 @@ def module(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         "CONNECTIONS_TABLE": "connections",
         "SUBSCRIPTIONS_TABLE": "subscriptions",
         "LAST_VALUES_TABLE": "last-values",
+        "REPLAY_TABLE": "replay",
         "WEBSOCKET_ENDPOINT": "https://abcdef.execute-api.eu-central-1.amazonaws.com/live",
         "POSTS_PER_SECOND": "10000",
     }.items():

@@ -27,6 +27,7 @@ def module(dynamodb: Any, posts: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         "CONNECTIONS_TABLE": "connections",
         "SUBSCRIPTIONS_TABLE": "subscriptions",
         "LAST_VALUES_TABLE": "last-values",
+        "REPLAY_TABLE": "replay",
         "WEBSOCKET_ENDPOINT": "https://abcdef.execute-api.eu-central-1.amazonaws.com/live",
     }.items():
         monkeypatch.setenv(f"TICKWIRE_{name}", value)
@@ -125,7 +126,7 @@ def test_connections_and_messages_are_counted(module: Any, capsys: pytest.Captur
 
 
 def test_a_missing_variable_is_named_at_cold_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CONNECTIONS_TABLE", "SUBSCRIPTIONS_TABLE", "LAST_VALUES_TABLE", "WEBSOCKET_ENDPOINT"):
+    for name in ("CONNECTIONS_TABLE", "SUBSCRIPTIONS_TABLE", "LAST_VALUES_TABLE", "REPLAY_TABLE", "WEBSOCKET_ENDPOINT"):
         monkeypatch.delenv(f"TICKWIRE_{name}", raising=False)
     monkeypatch.setenv("TICKWIRE_CONNECTIONS_TABLE", "connections")
     sys.modules.pop("lambdas.websocket.handler", None)
