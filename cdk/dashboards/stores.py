@@ -93,6 +93,7 @@ def _tables(data: DataStack) -> Row:
         "connections": data.connections,
         "subscriptions": data.subscriptions,
         "last values": data.last_values,
+        "replay log": data.replay,
         "coordination": data.coordination,
     }
 

@@ -70,6 +70,8 @@ class DataStack(Stack):
         self.connections = self._new_table("Connections", ("connection_id", _STRING))
         self.subscriptions = self._new_table("Subscriptions", ("topic", _STRING), ("connection_id", _STRING))
         self.last_values = self._new_table("LastValues", ("item", _STRING), ("at", _NUMBER))
+        # What was said in the last minutes, for clients that missed it.
+        self.replay = self._new_table("Replay", ("log", _STRING), ("counter", _NUMBER))
         # Leases, budgets and members of the tasks.
         self.coordination = self._new_table("Coordination", ("id", _STRING), expires="expires_at")
 
@@ -99,6 +101,7 @@ class DataStack(Stack):
         CfnOutput(self, "ConnectionsTable", value=self.connections.table_name)
         CfnOutput(self, "SubscriptionsTable", value=self.subscriptions.table_name)
         CfnOutput(self, "LastValuesTable", value=self.last_values.table_name)
+        CfnOutput(self, "ReplayTable", value=self.replay.table_name)
         CfnOutput(self, "CoordinationTable", value=self.coordination.table_name)
 
     def grant_lake_catalogue(self, role: iam.IGrantable) -> None:
@@ -145,7 +148,11 @@ class DataStack(Stack):
 
     @property
     def tables(self) -> list[dynamodb.Table]:
-        """The tables of DynamoDB."""
+        """The tables of DynamoDB that are backed up.
+
+        Not the replay log: it is of minutes, and of use to nobody once it could be brought back. Its point-in-time
+        recovery is on all the same, at the price of its size, since AWS Config asks for it of every table.
+        """
         return [self.connections, self.subscriptions, self.last_values, self.coordination]
 
     def grant_coordination(self, role: iam.IGrantable) -> None:

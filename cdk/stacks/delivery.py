@@ -146,27 +146,35 @@ class DeliveryStack(Stack):
                 "TICKWIRE_CONNECTIONS_TABLE": data.connections.table_name,
                 "TICKWIRE_SUBSCRIPTIONS_TABLE": data.subscriptions.table_name,
                 "TICKWIRE_LAST_VALUES_TABLE": data.last_values.table_name,
+                "TICKWIRE_REPLAY_TABLE": data.replay.table_name,
                 "TICKWIRE_WEBSOCKET_ENDPOINT": screens.management_endpoint,
             },
         }
         websocket = ServiceFunction(self, "Websocket", name="websocket", **shared)
+        posts_per_second = self._shared["settings"].posts_per_second()
         broadcaster = StreamFunction(
             self,
             "Broadcaster",
             name="broadcaster",
             stream=streams.market_events,
             failures=streams.failures,
-            **shared,
+            **shared
+            | {
+                "requirements": (*_REQUIREMENTS, "aiohttp"),
+                "environment": {**shared["environment"], "TICKWIRE_POSTS_PER_SECOND": f"{posts_per_second:g}"},
+            },
         )
         for function in (websocket, broadcaster):
             screens.grant_post(function.role)
-        grant_items(websocket.role, data.connections, "GetItem", "PutItem", "DeleteItem")
+        grant_items(websocket.role, data.connections, "GetItem", "PutItem", "UpdateItem", "DeleteItem")
         grant_items(websocket.role, data.subscriptions, "BatchWriteItem", "UpdateItem")
         grant_items(websocket.role, data.last_values, "GetItem", "Query")
+        grant_items(websocket.role, data.replay, "GetItem", "Query")
         # It removes connections that are gone, with their subscriptions.
         grant_items(broadcaster.role, data.connections, "DeleteItem")
         grant_items(broadcaster.role, data.subscriptions, "GetItem", "Query", "BatchWriteItem", "UpdateItem")
         grant_items(broadcaster.role, data.last_values, "BatchGetItem", "BatchWriteItem", "UpdateItem")
+        grant_items(broadcaster.role, data.replay, "GetItem", "Query", "BatchWriteItem")
         return websocket, broadcaster
 
     def _new_authorizer(self, clients: list[str]) -> ServiceFunction:

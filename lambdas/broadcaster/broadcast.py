@@ -5,22 +5,22 @@ counted; what it said is in the next update or the next snapshot.
 """
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lambdas.broadcaster.last_values import LastValues
+from lambdas.broadcaster.conflation import Said
 from lambdas.broadcaster.last_values_table import LastValuesTable
 from lambdas.broadcaster.latency import HERE, Latencies, LatencyReport
-from lambdas.broadcaster.messages import ANY_SYMBOL, Data, Item, update_messages
-from lambdas.broadcaster.outbox import Outbox
-from lambdas.broadcaster.subscribers import Subscribers
-from lambdas.broadcaster.value import Value
+from lambdas.broadcaster.messages import ANY_SYMBOL
+from lambdas.broadcaster.partition import Numbered, Partition
+from lambdas.broadcaster.replay_log import ReplayLog
+from lambdas.broadcaster.replay_rows import Block, Checkpoint
+from lambdas.broadcaster.screens import Screens
 from lambdas.broadcaster.values import values_of
 from lambdas.delivery.event import StreamInput, decode_event, decode_input, inputs_by_partition, unbundled
 from lambdas.delivery.tracing import RecordSegments
@@ -29,9 +29,6 @@ from tickwire.records import Header, Record, RecordKind
 
 _log = Logger()
 _encode = msgspec.json.Encoder().encode
-
-Key = tuple[str, str]
-"""(topic, symbol)"""
 
 
 @dataclass(slots=True)
@@ -45,17 +42,21 @@ class BroadcastCounts:
     messages: int = 0
     dropped: int = 0
     gone: int = 0
+    throttled: int = 0
     rows_stored: int = 0
+    not_logged: int = 0
+    jumps: int = 0
     iterator_age_ms: float = 0.0
     latency: LatencyReport | None = None
 
 
 @dataclass(slots=True)
-class _Partition:
-    """What this process knows of a partition; ``last`` is the counter of the last record."""
+class _Taken:
+    """What an invocation's records say, numbered, and what is to be logged of it."""
 
-    last: int
-    values: LastValues
+    numbered: list[tuple[int, Numbered]] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    checkpoints: dict[int, Checkpoint] = field(default_factory=dict)
 
 
 class Broadcast:
@@ -63,49 +64,58 @@ class Broadcast:
 
     def __init__(
         self,
-        subscribers: Subscribers,
-        outbox: Outbox,
+        screens: Screens,
+        log: ReplayLog,
         table: LastValuesTable,
         *,
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._subscribers = subscribers
-        self._outbox = outbox
+        self._screens = screens
+        self._log = log
         self._table = table
         self._clock = clock
         self._monotonic = monotonic
-        self._partitions: dict[int, _Partition] = {}
+        self._partitions: dict[int, Partition] = {}
         self._latencies = Latencies()
         self._segments = RecordSegments(HERE)
 
     def run(self, event: Mapping[str, Any]) -> BroadcastCounts:
-        """Send what the event's records say, then store the last values that are due."""
+        """Log and send what the event's records say, then store the last values that are due."""
         began = self._clock()
         counts = BroadcastCounts()
         traced: list[Header] = []
         inputs = unbundled(decode_event(event))
-        news: dict[Key, list[Data]] = defaultdict(list)
-        for partition, group in inputs_by_partition(inputs).items():
-            for value in self._take(partition, group, counts, traced):
-                news[value.topic, value.symbol].append(value.data)
+        taken = _Taken()
+        for source, group in inputs_by_partition(inputs).items():
+            for records in self._new(source, group, counts):
+                traced += [record.header for record in records if record.header.trace is not None]
+                self._number(source, records, taken, counts)
+        # Before anything is posted: what a client misses of it must be there.
+        counts.not_logged = self._log.write(taken.blocks, taken.checkpoints.items())
+        for source, numbered in taken.numbered:
+            self._screens.add(source, numbered)
+            counts.values += len(numbered.said)
         now = self._clock()
         counts.latency = self._latencies.report(now=now)
         if counts.latency is not None:
-            news["health", ANY_SYMBOL].append(counts.latency.data)
-        counts.values = sum(map(len, news.values()))
-        self._send(news, counts)
+            data = counts.latency.data
+            self._screens.add_unnumbered(("health", ANY_SYMBOL), Said(0, 1, data.order, msgspec.Raw(_encode(data))))
+            counts.values += 1
+        delivered = self._screens.flush()
+        counts.messages, counts.dropped, counts.gone = delivered.posted, delivered.dropped, delivered.gone
+        counts.throttled = delivered.throttled
         self._segments.send(traced, work=(began, self._clock()))
         self._store(counts)
         if inputs:
             counts.iterator_age_ms = max(0.0, (now - inputs[-1].arrival) / 1e6)
         return counts
 
-    def _take(
-        self, number: int, inputs: Iterable[StreamInput], counts: BroadcastCounts, traced: list[Header]
-    ) -> list[Value]:
-        """Decode a partition's inputs, leave out repeats, and give their values; adds the traced ones' headers."""
-        records: list[Record] = []
+    def _new(self, source: int, inputs: Iterable[StreamInput], counts: BroadcastCounts) -> list[list[Record]]:
+        """Decode a partition's inputs and leave out repeats; gives records that follow each other, run by run."""
+        runs: list[list[Record]] = []
+        partition = self._partitions.get(source)
+        last = None if partition is None else partition.last
         for item in inputs:
             try:
                 record = decode_input(item, kind=RecordKind.EVENTS)
@@ -115,63 +125,33 @@ class Broadcast:
                 counts.damaged += 1
                 continue
             counter = record.header.counter
-            partition = self._partitions.get(number)
-            if partition is not None and counter <= partition.last:
+            if last is not None and counter <= last:
                 counts.repeats += 1
                 continue
-            if partition is None or counter != partition.last + 1:
-                # Another process had the records between: what is remembered here is out of date.
-                partition = self._partitions[number] = _Partition(counter, LastValues())
-            partition.last = counter
-            records.append(record)
-            if record.header.trace is not None:
-                traced.append(record.header)
+            if not runs or counter != runs[-1][-1].header.counter + 1:
+                runs.append([])
+            runs[-1].append(record)
+            last = counter
             self._latencies.add(record, now=self._clock())
+        return runs
+
+    def _number(self, source: int, records: list[Record], taken: _Taken, counts: BroadcastCounts) -> None:
+        first = records[0].header.counter
+        seconds = self._clock() // 1_000_000_000
+        partition = self._partitions.get(source)
+        if partition is None or first != partition.last + 1:
+            # Another process had the records between: what is remembered here is out of date.
+            self._screens.drop(source)
+            recovered = self._log.recover(source, before=first)
+            counts.jumps += not recovered.whole
+            partition = self._partitions[source] = Partition(source, recovered, last=first - 1)
+        checkpoint = partition.checkpoint(self._monotonic(), time=seconds)
+        if checkpoint is not None:
+            taken.checkpoints[source] = checkpoint
+        numbered = partition.number(records, values_of(records, partition=source), time=seconds)
+        taken.blocks.append(partition.block(first, numbered))
+        taken.numbered += [(source, one) for one in numbered]
         counts.records += len(records)
-        values = values_of(records, partition=number)
-        if records:
-            self._partitions[number].values.apply(values)
-        return values
-
-    def _send(self, news: Mapping[Key, Sequence[Data]], counts: BroadcastCounts) -> None:
-        newcomers = self._subscribers.refresh(news)
-        wanted: dict[str, list[tuple[Key, bool]]] = defaultdict(list)
-        for key in news:
-            for connection_id in self._subscribers.of(*key):
-                wanted[connection_id].append((key, False))
-        for key, connections in self._catch_up(newcomers).items():
-            for connection_id in connections:
-                wanted[connection_id] = [one for one in wanted[connection_id] if one[0] != key]
-                wanted[connection_id].append((key, True))
-        sent = self._clock()
-        encoded: dict[tuple[Key, bool], Item] = {}
-        prepared: dict[tuple[tuple[Key, bool], ...], list[bytes]] = {}
-        deliveries: dict[str, list[bytes]] = {}
-        for connection_id, parts in wanted.items():
-            for part in parts:
-                if part not in encoded:
-                    key, from_memory = part
-                    data = self._current(key) if from_memory else news[key]
-                    encoded[part] = Item(*key, [_encode(one) for one in data])
-            signature = tuple(parts)
-            if signature not in prepared:
-                prepared[signature] = update_messages([encoded[part] for part in parts], sent=sent)
-            deliveries[connection_id] = prepared[signature]
-        result = self._outbox.deliver(deliveries)
-        counts.messages, counts.dropped, counts.gone = result.posted, result.dropped, result.gone
-
-    def _catch_up(self, newcomers: Mapping[str, frozenset[str]]) -> dict[Key, frozenset[str]]:
-        """Give, by key, who subscribed after updates that their snapshot may have missed."""
-        late: dict[Key, frozenset[str]] = {}
-        for partition in self._partitions.values():
-            for topic, symbol in partition.values.keys() if newcomers else ():
-                some = newcomers.get(f"{topic}#{symbol}", frozenset()) | newcomers.get(f"{topic}#*", frozenset())
-                if some:
-                    late[topic, symbol] = late.get((topic, symbol), frozenset()) | some
-        return late
-
-    def _current(self, key: Key) -> list[Data]:
-        return [data for partition in self._partitions.values() for data in partition.values.current(*key)]
 
     def _store(self, counts: BroadcastCounts) -> None:
         now = self._monotonic()
@@ -180,12 +160,12 @@ class Broadcast:
                 unread = partition.values.unread()
                 if unread:
                     partition.values.continue_from(self._table.read(unread))
-            rows = {number: partition.values.due(now) for number, partition in self._partitions.items()}
+            rows = {source: partition.values.due(now) for source, partition in self._partitions.items()}
+            lost = self._table.write(rows)
+            for source, places in lost.items():
+                self._partitions[source].values.not_stored(places)
             stored = [row for some in rows.values() for row in some]
-            lost = frozenset(self._table.write(stored))
-            for number, some in rows.items():
-                self._partitions[number].values.not_stored(row.place for row in some if row.place in lost)
             self._table.name_symbols((row.place.topic, row.place.symbol) for row in stored)
-            counts.rows_stored = len(stored) - len(lost)
+            counts.rows_stored = len(stored) - sum(map(len, lost.values()))
         except (BotoCoreError, ClientError) as error:
             _log.warning("last values not stored", reason=str(error))

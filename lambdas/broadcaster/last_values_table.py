@@ -1,7 +1,8 @@
 """The table of last values: written by the broadcaster, read for snapshots by the WebSocket function.
 
 Rows are ``item`` (``bars.1m#binance:BTC-USDT``), ``at`` (a bar's start in ms, or a value's ``at``),
-``data`` (a JSON array) and ``expires`` (TTL, s UTC). The row ``bars.1m#*`` at 0 names the topic's symbols.
+``data`` (a JSON array), ``expires`` (TTL, s UTC), and, where the key is numbered, ``source`` (the partition) and
+``seq`` (the number up to which all rows of the key are stored). The row ``bars.1m#*`` at 0 names the topic's symbols.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,10 +12,9 @@ from typing import Any
 
 import msgspec
 
-from lambdas.broadcaster.conclusions import AnomalyData, OutcomeData, PredictionData, SignalData, WhaleData
-from lambdas.broadcaster.health import HealthData
+from lambdas.broadcaster.data_types import decode_list
 from lambdas.broadcaster.last_values import Place, StoredRow
-from lambdas.broadcaster.messages import ANY_SYMBOL, Data, TradeData, subscription_key
+from lambdas.broadcaster.messages import ANY_SYMBOL, Data, subscription_key
 from lambdas.websocket.batch import write_batch
 
 SYMBOLS_AT = 0
@@ -23,14 +23,6 @@ _LIVES = {"bars.1s": 3_600, "bars.1m": 2 * _DAY}
 _LONGEST_LIFE = 7 * _DAY
 
 _encode = msgspec.json.Encoder().encode
-_DECODERS: Mapping[str, msgspec.json.Decoder[Any]] = {
-    "trades": msgspec.json.Decoder(list[TradeData]),
-    "health": msgspec.json.Decoder(list[HealthData]),
-    "predictions": msgspec.json.Decoder(list[PredictionData | OutcomeData]),
-    "signals": msgspec.json.Decoder(list[SignalData]),
-    "whales": msgspec.json.Decoder(list[WhaleData]),
-    "anomalies": msgspec.json.Decoder(list[AnomalyData]),
-}
 _READ_AT_ONCE = 100
 """BatchGetItem's limit."""
 _READ_ATTEMPTS = 3
@@ -46,13 +38,26 @@ class LastValuesTable:
         self._clock = clock
         self._named: set[tuple[str, str]] = set()
 
-    def write(self, rows: Sequence[StoredRow]) -> list[Place]:
-        """Store rows; give the places of those that the table did not take."""
-        # A batch with two rows for one place would be refused whole; a symbol that moved to another
-        # partition can have two for a moment.
-        by_place = {row.place: row for row in rows}
-        puts = [(place, {"PutRequest": {"Item": self._item(row)}}) for place, row in by_place.items()]
-        return write_batch(self._client, self._table, puts, pool=self._pool)
+    def write(self, rows: Mapping[int, Sequence[StoredRow]]) -> dict[int, list[Place]]:
+        """Store rows by source; give the places of those that the table did not take.
+
+        A row that says that all of its key are stored is written after the others, and says so only if they are.
+        """
+        lost: dict[int, list[Place]] = {source: [] for source in rows}
+        for source, place in self._put(
+            (source, row) for source, some in rows.items() for row in some if not row.closing
+        ):
+            lost[source].append(place)
+        short = {(source, place.topic, place.symbol) for source, places in lost.items() for place in places}
+        closing = [
+            (source, row._replace(position=None) if (source, row.place.topic, row.place.symbol) in short else row)
+            for source, some in rows.items()
+            for row in some
+            if row.closing
+        ]
+        for source, place in self._put(closing):
+            lost[source].append(place)
+        return lost
 
     def read(self, places: Sequence[Place]) -> dict[Place, Sequence[Data]]:
         """Give the data stored at each of these places; empty where there is none.
@@ -82,10 +87,22 @@ class LastValuesTable:
             )
             self._named |= {(topic, symbol) for symbol in symbols}
 
-    def _item(self, row: StoredRow) -> dict[str, Any]:
+    def _put(self, rows: Iterable[tuple[int, StoredRow]]) -> list[tuple[int, Place]]:
+        # A batch with two rows for one place would be refused whole; a symbol that moved to another
+        # partition can have two for a moment.
+        by_place = {row.place: (source, row) for source, row in rows}
+        puts = [
+            ((source, place), {"PutRequest": {"Item": self._item(source, row)}})
+            for place, (source, row) in by_place.items()
+        ]
+        return write_batch(self._client, self._table, puts, pool=self._pool)
+
+    def _item(self, source: int, row: StoredRow) -> dict[str, Any]:
         life = _LIVES.get(row.place.topic, _LONGEST_LIFE)
+        position = row.before if row.position is None else row.position
         return {
             **_key(row.place),
+            **({"source": {"N": str(source)}, "seq": {"N": str(position)}} if position else {}),
             "data": {"S": _encode(row.data).decode()},
             "expires": {"N": str(int(self._clock()) + life)},
         }
@@ -98,7 +115,7 @@ class LastValuesTable:
             for item in answer["Responses"].get(self._table, []):
                 topic, _, symbol = item["item"]["S"].partition("#")
                 place = Place(topic, symbol, int(item["at"]["N"]))
-                found[place] = _DECODERS[topic].decode(item["data"]["S"])
+                found[place] = decode_list(topic, item["data"]["S"])
             waiting = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
             if not waiting:
                 break

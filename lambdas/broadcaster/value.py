@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from lambdas.broadcaster.messages import Data
 
+Key = tuple[str, str]
+"""(topic, symbol)"""
+
 LATEST_AT = 0
 BY_PARTITION_AT = 1_000
 """Plus the partition: where several speak of one topic and symbol, each keeps its own list."""

@@ -1,16 +1,29 @@
 """What is said to a client, and in which order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from time import time_ns
 from typing import Any
 
 import msgspec
 from aws_lambda_powertools import Logger
 
-from lambdas.broadcaster.messages import Pong, Problem, Subscribed, Unsubscribed, snapshot_messages
+from lambdas.broadcaster.messages import (
+    Item,
+    Pong,
+    Problem,
+    Resumed,
+    Subscribed,
+    Unsubscribed,
+    reset_messages,
+    snapshot_messages,
+    subscription_key,
+    update_messages,
+)
 from lambdas.identity.user import User
 from lambdas.websocket.connections import Connections, TooManySubscriptions
 from lambdas.websocket.posts import ConnectionGone, hang_up, post
-from lambdas.websocket.requests import Ping, RequestRefused, Subscribe, Unsubscribe, read_request
+from lambdas.websocket.replays import Replays
+from lambdas.websocket.requests import Ping, Position, RequestRefused, Resume, Subscribe, Unsubscribe, read_request
 from lambdas.websocket.snapshots import Snapshots
 
 _log = Logger()
@@ -20,9 +33,10 @@ _encode = msgspec.json.Encoder().encode
 class Conversation:
     """Acts on clients' events."""
 
-    def __init__(self, connections: Connections, snapshots: Snapshots, *, posts: Any) -> None:
+    def __init__(self, connections: Connections, snapshots: Snapshots, replays: Replays, *, posts: Any) -> None:
         self._connections = connections
         self._snapshots = snapshots
+        self._replays = replays
         self._posts = posts
 
     def open(self, connection_id: str, user: User) -> None:
@@ -43,7 +57,7 @@ class Conversation:
         except ConnectionGone:
             self._connections.remove(connection_id)
 
-    def message(self, connection_id: str, body: str) -> None:
+    def message(self, connection_id: str, body: str, user: User) -> None:
         """Act on a client's message; what is wrong with it is said to the client.
 
         Raises
@@ -51,34 +65,81 @@ class Conversation:
         Exception
             What goes wrong on our side, after the client was told that something did.
         """
+        id_: str | None = None
         try:
-            match read_request(body):
-                case Subscribe() as request:
-                    self._subscribe(connection_id, request)
-                case Unsubscribe() as request:
-                    self._connections.unsubscribe(connection_id, request.keys)
-                    self._say(connection_id, [_encode(Unsubscribed(request.topics, request.symbols))])
+            request = read_request(body)
+            id_ = request.id
+            match request:
+                case Subscribe():
+                    self._subscribe(connection_id, request, user)
+                case Unsubscribe():
+                    self._connections.unsubscribe(connection_id, request.keys(user.subject))
+                    self._say(connection_id, [_encode(Unsubscribed(request.topics, request.symbols, id_))])
+                case Resume():
+                    self._resume(connection_id, request, user)
                 case Ping():
-                    self._say(connection_id, [_encode(Pong())])
+                    self._say(connection_id, [_encode(Pong(id_))])
         except RequestRefused as refusal:
-            self._say(connection_id, [_encode(Problem(refusal.code, str(refusal)))])
+            self._say(connection_id, [_encode(Problem(refusal.code, str(refusal), refusal.id or id_))])
         except TooManySubscriptions as refusal:
-            self._say(connection_id, [_encode(Problem("too_many_subscriptions", str(refusal)))])
+            self._say(connection_id, [_encode(Problem("too_many_subscriptions", str(refusal), id_))])
         except ConnectionGone:
             self._connections.remove(connection_id)
         except Exception:
             _log.exception("message failed")
             sentence = "Something went wrong on our side; please try again."
-            self._say(connection_id, [_encode(Problem("internal", sentence))])
+            self._say(connection_id, [_encode(Problem("internal", sentence, id_))])
             raise
 
-    def _subscribe(self, connection_id: str, request: Subscribe) -> None:
-        self._connections.reserve(connection_id, request.keys)
-        self._say(connection_id, [_encode(Subscribed(request.topics, request.symbols))])
+    def _subscribe(self, connection_id: str, request: Subscribe, user: User) -> None:
+        keys = request.keys(user.subject)
+        self._connections.reserve(connection_id, keys)
+        self._say(connection_id, [_encode(Subscribed(request.topics, request.symbols, request.id))])
         # Listening comes before the snapshot is read, so that no update falls between the two;
         # one that arrives first is told from the older snapshot by its revision, id or time.
-        self._connections.listen(connection_id, request.keys)
-        self._say(connection_id, snapshot_messages(self._snapshots.read(request.keys)))
+        self._connections.listen(connection_id, keys)
+        self._show(connection_id, self._snapshots.read(keys))
+
+    def _resume(self, connection_id: str, request: Resume, user: User) -> None:
+        keys = request.keys(user.subject)
+        positions = list(request.known())
+        if keys:
+            self._connections.reserve(connection_id, keys)
+            self._connections.listen(connection_id, keys)
+        else:
+            self._refuse_strangers(connection_id, positions)
+        missed = self._replays.since(positions)
+        self._say(connection_id, update_messages(missed.items, sent=time_ns(), replay=True))
+        self._say(connection_id, reset_messages(missed.void))
+        void = [subscription_key(one.topic, one.symbol) for one in missed.void]
+        known = {subscription_key(one.topic, one.symbol) for one in positions}.difference(void)
+        wanted = [*keys, *void]
+        if any(key not in known for key in wanted):
+            self._show(connection_id, self._snapshots.read(wanted, without=known))
+        self._say(connection_id, [_encode(Resumed(missed.continued, len(missed.void), request.id))])
+
+    def _refuse_strangers(self, connection_id: str, positions: Iterable[Position]) -> None:
+        """Raise RequestRefused if a position is of what the connection has not subscribed to."""
+        held = self._connections.subscriptions(connection_id)
+        for position in positions:
+            if held.isdisjoint(position.keys):
+                raise RequestRefused(
+                    "forbidden",
+                    f"This connection has not subscribed to {position.topic} for {position.symbol[:60]};"
+                    ' name "topics" and "symbols" to do both at once.',
+                )
+
+    def _show(self, connection_id: str, items: Sequence[Item]) -> None:
+        """Send a snapshot, and what was said since it was stored."""
+        self._say(connection_id, snapshot_messages(items))
+        positions = [
+            Position(item.topic, item.symbol, int(source), number)
+            for item in items
+            for source, number in (item.positions or {}).items()
+        ]
+        # A hole shows with the next update, and the client asks for what it missed.
+        missed = self._replays.since(positions)
+        self._say(connection_id, update_messages(missed.items, sent=time_ns(), replay=True))
 
     def _say(self, connection_id: str, messages: Iterable[bytes]) -> None:
         for message in messages:

@@ -1,6 +1,6 @@
 """What a new subscriber sees first: the stored last values of what it subscribed to."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import Executor
 from typing import Any
 
@@ -24,13 +24,17 @@ class Snapshots:
         self._table = table
         self._pool = pool
 
-    def read(self, keys: Iterable[str]) -> list[Item]:
-        """Give each key's stored data, older before newer; ``…#*`` stands for all symbols of its topic."""
+    def read(self, keys: Iterable[str], *, without: Collection[str] = ()) -> list[Item]:
+        """Give each key's stored data, older before newer; ``…#*`` stands for all symbols of its topic.
+
+        Keys in ``without`` are left out. Positions are the numbers up to which all rows were stored when one of them
+        was written.
+        """
         wanted: dict[str, None] = {}
         for key in keys:
             topic, _, symbol = key.partition("#")
             wanted.update(dict.fromkeys(self._symbols(topic) if symbol == ANY_SYMBOL else [key]))
-        items = self._pool.map(self._item, list(wanted)[:MAX_ITEMS])
+        items = self._pool.map(self._item, [key for key in wanted if key not in without][:MAX_ITEMS])
         return [item for item in items if item.data]
 
     def _symbols(self, topic: str) -> list[str]:
@@ -53,4 +57,10 @@ class Snapshots:
         )["Items"]
         if newest_first:
             rows.reverse()
-        return Item(topic, symbol, [bytes(data) for row in rows for data in _raw_list(row["data"]["S"])])
+        positions: dict[str, int] = {}
+        for row in rows:
+            if "seq" in row:
+                source = row["source"]["N"]
+                positions[source] = max(positions.get(source, 0), int(row["seq"]["N"]))
+        data = [bytes(data) for row in rows for data in _raw_list(row["data"]["S"])]
+        return Item(topic, symbol, data, positions=positions)

@@ -101,6 +101,7 @@ class Cloud:
             "SUBSCRIPTIONS_TABLE": self.tables["subscriptions"],
             "LAST_VALUES_TABLE": self.tables["last_values"],
             "WEBSOCKET_ENDPOINT": f"{self.kinesis.meta.endpoint_url}/_aws/execute-api/{self._new_api(name)}/live",
+            "POSTS_PER_SECOND": "10000",
         }
 
     def _new_api(self, name: str) -> str:

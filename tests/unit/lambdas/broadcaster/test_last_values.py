@@ -93,13 +93,59 @@ def test_a_gap_seen_twice_is_kept_once() -> None:
     assert stored(values, 0.0) == [("health", 1, [9])]
 
 
-def test_the_newest_three_bars_are_at_hand_for_a_newcomer() -> None:
+def test_the_newest_three_bars_are_remembered_so_that_an_older_revision_cannot_come_back() -> None:
     values = LastValues()
     for start in range(60_000, 360_000, 60_000):
-        values.apply([bar(start, 1)])
+        values.apply([bar(start, 5)])
         values.due(start / 1000)
-    values.apply([bar(60_000, 2)])
-    assert stored(values, 1000.0) == [("bars.1m", 60_000, [2])]
-    values.apply([bar(360_000, 1)])
-    values.due(2000.0)
-    assert [data.start for data in values.current(*BARS) if isinstance(data, BarData)] == [240_000, 300_000, 360_000]
+    values.apply([bar(180_000, 4), bar(240_000, 4), bar(300_000, 4)])
+    assert stored(values, 1000.0) == []
+    # What is no longer at hand is taken as it comes.
+    values.apply([bar(60_000, 4)])
+    assert stored(values, 2000.0) == [("bars.1m", 60_000, [4])]
+
+
+def positions(values: LastValues, now: float) -> list[tuple[int, int, int | None]]:
+    """Give (at, position while others lack, position once all are there) of the rows that are due."""
+    return [(row.place.at, row.before, row.position) for row in values.due(now)]
+
+
+def test_only_the_last_row_of_a_key_says_that_all_are_stored() -> None:
+    values = LastValues()
+    values.apply([bar(60_000, 1), bar(120_000, 1)], {BARS: 7}, counter=3)
+    assert positions(values, 100.0) == [(60_000, 0, None), (120_000, 0, 7)]
+    values.apply([bar(60_000, 2), bar(120_000, 2)], {BARS: 9}, counter=4)
+    assert positions(values, 101.0) == [(60_000, 7, None), (120_000, 7, 9)]
+
+
+def test_a_final_bar_that_is_stored_before_the_others_does_not_speak_for_them() -> None:
+    values = LastValues()
+    values.apply([bar(60_000, 1)], {BARS: 1}, counter=1)
+    assert positions(values, 100.0) == [(60_000, 0, 1)]
+    values.apply([bar(60_000, 2, final=True), bar(120_000, 1)], {BARS: 3}, counter=2)
+    assert positions(values, 100.1) == [(60_000, 1, None)]
+    assert values.not_stored_from() == 2
+    assert positions(values, 101.0) == [(120_000, 1, 3)]
+    assert values.not_stored_from() is None
+
+
+def test_a_list_that_is_not_read_yet_holds_the_position_back() -> None:
+    values = LastValues()
+    values.apply([trade(1)], {("trades", "v:A-B"): 1}, counter=5)
+    assert positions(values, 100.0) == []
+    assert values.not_stored_from() == 5
+    values.continue_from({Place("trades", "v:A-B", 0): ()})
+    assert positions(values, 100.0) == [(0, 0, 1)]
+
+
+def test_rows_that_were_not_stored_take_the_position_back() -> None:
+    values = LastValues()
+    values.apply([bar(60_000, 1)], {BARS: 1}, counter=1)
+    values.due(100.0)
+    values.apply([bar(60_000, 2), bar(120_000, 1)], {BARS: 2}, counter=2)
+    assert positions(values, 101.0) == [(60_000, 1, None), (120_000, 1, 2)]
+    values.not_stored([Place(*BARS, 60_000)])
+    assert values.not_stored_from() == 2
+    values.apply([bar(120_000, 2)], {BARS: 3}, counter=3)
+    assert values.not_stored_from() == 2
+    assert positions(values, 103.0) == [(60_000, 1, None), (120_000, 1, 3)]

@@ -119,7 +119,7 @@ def test_of_a_bar_only_the_last_revision_is_left_wherever_it_stands() -> None:
 
 
 def test_bars_that_clients_cannot_have_are_left_out() -> None:
-    assert values_of([record(bars=(bar(interval=300),))], partition=3) == []
+    assert values_of([record(bars=(bar(interval=7),))], partition=3) == []
 
 
 def test_a_trade_has_its_aggressor_side_and_the_names_of_its_flags() -> None:

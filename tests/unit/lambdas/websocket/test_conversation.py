@@ -9,6 +9,7 @@ import pytest
 from lambdas.identity.user import Role, User
 from lambdas.websocket.connections import Connections
 from lambdas.websocket.conversation import Conversation
+from lambdas.websocket.replays import Replays
 from lambdas.websocket.snapshots import Snapshots
 
 VIEWER = User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000)
@@ -17,7 +18,9 @@ VIEWER = User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000)
 @pytest.fixture
 def conversation(dynamodb: Any, pool: Executor, posts: Any) -> Conversation:
     connections = Connections(dynamodb, connections_table="connections", subscriptions_table="subscriptions", pool=pool)
-    conversation = Conversation(connections, Snapshots(dynamodb, "last-values", pool=pool), posts=posts)
+    conversation = Conversation(
+        connections, Snapshots(dynamodb, "last-values", pool=pool), Replays(dynamodb, "replay", pool=pool), posts=posts
+    )
     conversation.open("c1", VIEWER)
     return conversation
 
@@ -27,7 +30,7 @@ def heard(posts: Any, connection_id: str = "c1") -> list[dict[str, Any]]:
 
 
 def say(conversation: Conversation, **message: Any) -> None:
-    conversation.message("c1", json.dumps(message))
+    conversation.message("c1", json.dumps(message), VIEWER)
 
 
 def listeners(dynamodb: Any) -> list[str]:
@@ -78,7 +81,7 @@ def test_a_ping_is_answered(conversation: Conversation, posts: Any) -> None:
 
 
 def test_what_is_wrong_with_a_message_is_said(conversation: Conversation, posts: Any, dynamodb: Any) -> None:
-    conversation.message("c1", "{nonsense")
+    conversation.message("c1", "{nonsense", VIEWER)
     say(conversation, action="subscribe", topics=["news"], symbols=["*"])
     assert [(answer["type"], answer["code"]) for answer in heard(posts)] == [
         ("error", "not_json"),

@@ -27,12 +27,13 @@ def module(dynamodb: Any, posts: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         "CONNECTIONS_TABLE": "connections",
         "SUBSCRIPTIONS_TABLE": "subscriptions",
         "LAST_VALUES_TABLE": "last-values",
+        "REPLAY_TABLE": "replay",
         "WEBSOCKET_ENDPOINT": "https://abcdef.execute-api.eu-central-1.amazonaws.com/live",
     }.items():
         monkeypatch.setenv(f"TICKWIRE_{name}", value)
     sys.modules.pop("lambdas.websocket.handler", None)
     loaded = import_module("lambdas.websocket.handler")
-    loaded.conversation._posts = posts
+    loaded.conversation._posts = loaded.rate_limit._posts = posts
     return loaded
 
 
@@ -125,9 +126,21 @@ def test_connections_and_messages_are_counted(module: Any, capsys: pytest.Captur
 
 
 def test_a_missing_variable_is_named_at_cold_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CONNECTIONS_TABLE", "SUBSCRIPTIONS_TABLE", "LAST_VALUES_TABLE", "WEBSOCKET_ENDPOINT"):
+    for name in ("CONNECTIONS_TABLE", "SUBSCRIPTIONS_TABLE", "LAST_VALUES_TABLE", "REPLAY_TABLE", "WEBSOCKET_ENDPOINT"):
         monkeypatch.delenv(f"TICKWIRE_{name}", raising=False)
     monkeypatch.setenv("TICKWIRE_CONNECTIONS_TABLE", "connections")
     sys.modules.pop("lambdas.websocket.handler", None)
     with pytest.raises(InvalidSettings, match="TICKWIRE_SUBSCRIPTIONS_TABLE is not set"):
         import_module("lambdas.websocket.handler")
+
+
+def test_a_message_too_many_is_refused_and_not_acted_on(
+    module: Any, posts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module.handler(event("CONNECT", "$connect"), CONTEXT)
+    monkeypatch.setattr(module.rate_limit, "_clock", lambda: 1_700_000_000.0)
+    for _ in range(62):
+        module.handler(event("MESSAGE", "ping", '{"action":"ping"}'), CONTEXT)
+    heard = [json.loads(message) for message in posts.posted["c1="]]
+    assert [one["type"] for one in heard] == ["pong"] * 60 + ["error"]
+    assert heard[-1]["code"] == "rate_limited"

@@ -17,11 +17,11 @@ def test_a_subscription_names_every_topic_with_every_symbol_once() -> None:
         body(action="subscribe", topics=["bars.1m", "trades"], symbols=["*", "binance:BTC-USDT", "*"])
     )
     assert isinstance(request, Subscribe)
-    assert request.keys == ["bars.1m#*", "bars.1m#binance:BTC-USDT", "trades#*", "trades#binance:BTC-USDT"]
+    assert request.keys("me") == ["bars.1m#*", "bars.1m#binance:BTC-USDT", "trades#*", "trades#binance:BTC-USDT"]
 
 
 def test_unsubscribe_and_ping_are_read_and_what_is_not_known_is_ignored() -> None:
-    request = read_request(body(action="unsubscribe", topics=["health"], symbols=["binance-us:*"], id=7))
+    request = read_request(body(action="unsubscribe", topics=["health"], symbols=["binance-us:*"], since=7))
     assert request == Unsubscribe(("health",), ("binance-us:*",))
     mood = read_request(body(action="subscribe", topics=["sentiment"], symbols=["market:*"]))
     assert mood == Subscribe(("sentiment",), ("market:*",))
@@ -33,19 +33,23 @@ def test_unsubscribe_and_ping_are_read_and_what_is_not_known_is_ignored() -> Non
     [
         ("", "not_json", "not JSON"),
         ("{", "not_json", "not JSON"),
-        ("[1]", "unknown_action", "subscribe, unsubscribe, ping"),
-        ("7", "unknown_action", "subscribe, unsubscribe, ping"),
-        (body(action="buy"), "unknown_action", "subscribe, unsubscribe, ping"),
-        (body(action=["ping"]), "unknown_action", "subscribe, unsubscribe, ping"),
+        ("[1]", "unknown_action", "subscribe, unsubscribe, resume, ping"),
+        ("7", "unknown_action", "subscribe, unsubscribe, resume, ping"),
+        (body(action="buy"), "unknown_action", "subscribe, unsubscribe, resume, ping"),
+        (body(action=["ping"]), "unknown_action", "subscribe, unsubscribe, resume, ping"),
         (body(action="subscribe", topics=["trades"]), "invalid_message", "symbols"),
         (body(action="subscribe", topics="trades", symbols=["*"]), "invalid_message", "topics"),
         (body(action="subscribe", topics=["trades"], symbols=[1]), "invalid_message", "symbols"),
         (body(action="subscribe", topics=[], symbols=["*"]), "invalid_message", "at least one"),
         (body(action="subscribe", topics=["bars.2m"], symbols=["*"]), "unknown_topic", "bars.2m"),
-        (body(action="subscribe", topics=["#changes"], symbols=["*"]), "unknown_topic", "bars.1s, bars.1m"),
+        (
+            body(action="subscribe", topics=["#changes"], symbols=["*"]),
+            "unknown_topic",
+            "bars.1s, bars.1m, bars.5m, bars.1h",
+        ),
         (body(action="subscribe", topics=["trades"], symbols=["BTCUSDT"]), "invalid_symbol", "BTCUSDT"),
         (body(action="subscribe", topics=["trades"], symbols=["binance:BTC-USDT\n"]), "invalid_symbol", "binance"),
-        (body(action="ping", fill="x" * 8192), "message_too_large", "8192"),
+        (body(action="ping", fill="x" * 32768), "message_too_large", "32768"),
     ],
 )
 def test_a_message_that_cannot_be_acted_on_is_refused_with_code_and_sentence(
@@ -58,4 +62,4 @@ def test_a_message_that_cannot_be_acted_on_is_refused_with_code_and_sentence(
 
 def test_a_message_of_exactly_the_limit_is_read() -> None:
     frame = body(action="ping", fill="")
-    assert read_request(body(action="ping", fill="x" * (8192 - len(frame)))) == Ping()
+    assert read_request(body(action="ping", fill="x" * (32768 - len(frame)))) == Ping()
