@@ -29,7 +29,15 @@ from cdk.stacks.streams import StreamsStack
 
 _REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "numpy", "pcodec")
 _AUTHORIZER_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "pyjwt[crypto]")
-_REST_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "nanoarrow", "psycopg[binary]", "pydantic")
+_REST_REQUIREMENTS = (
+    "aws-lambda-powertools[tracer]",
+    "boto3",
+    "msgspec",
+    "nanoarrow",
+    "numpy",
+    "psycopg[binary]",
+    "pydantic",
+)
 # Where `make run` serves the page, if nobody asks for another port.
 _LOCAL_PAGE = "http://127.0.0.1:8080"
 
