@@ -31,8 +31,6 @@ _SHARD_BYTES, _SHARD_RECORDS = 10**6, 1_000
 _PAYLOAD_BYTES = 4.5 * 10**6
 """Lambda's 6 MB an invocation, less what base64 adds."""
 _POLL_SECONDS = 1.0
-_ON_DEMAND_SHARDS = 4
-"""With which an on-demand stream begins."""
 _NOTHING = Volumes(**{one.name: 0 for one in fields(Volumes)})
 
 
@@ -136,7 +134,7 @@ def flow_of(settings: StageSettings, load: Load) -> Flow:
     A partition lies in one shard, and its records are worked on one batch after the other. So there must be so
     many partitions that one of them fits a shard and a processor, and so many shards that no shard has too many.
     """
-    given = settings.stream.shards or _ON_DEMAND_SHARDS
+    given = settings.stream.shards or settings.delivery.on_demand_shards
     used = min(settings.partitions, load.symbols)
     if not load.trades:
         return Flow(settings, load, used, given, None, _NOTHING)

@@ -182,6 +182,17 @@ class AccessSettings(Part):
     rate_limit: int = Field(default=2_000, ge=10, le=2_000_000_000)
 
 
+class DeliverySettings(Part):
+    """How fast messages go out to clients.
+
+    ``posts_per_second`` is the account's quota of requests to WebSocket APIs in the region, which all broadcasters
+    share: one a shard of the events' stream, or for ``on_demand_shards`` where its capacity is on demand.
+    """
+
+    posts_per_second: int = Field(default=10_000, ge=1)
+    on_demand_shards: int = Field(default=4, ge=1)
+
+
 class ModelSettings(Part):
     """The model: where it is served and trained, from how much, and how carefully it is replaced.
 

@@ -17,6 +17,7 @@ from cdk.settings.parts import (
     AnalyticsSettings,
     ConsumerSettings,
     DatabaseSettings,
+    DeliverySettings,
     FeedSettings,
     FunctionSettings,
     GovernanceSettings,
@@ -83,6 +84,7 @@ class StageSettings(BaseSettings):
     database: DatabaseSettings
     state: StateStoreSettings
     lake: LakeSettings = LakeSettings()
+    delivery: DeliverySettings = DeliverySettings()
     governance: GovernanceSettings
     ingestor: IngestorSettings
     backfiller: TaskSettings
@@ -231,6 +233,10 @@ class StageSettings(BaseSettings):
                     *(FeedSettings(feed=feed.feed, symbols=part) for part in parts),
                 )
         return groups
+
+    def posts_per_second(self) -> float:
+        """Give a broadcaster's share of the account's quota of posts: there is one a shard at a time."""
+        return self.delivery.posts_per_second / (self.stream.shards or self.delivery.on_demand_shards)
 
     def _reserved(self) -> list[int | None]:
         return [self.functions[name].reserved for name in self.consumers]

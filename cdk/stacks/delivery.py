@@ -29,7 +29,7 @@ from cdk.stacks.streams import StreamsStack
 
 _REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "numpy", "pcodec")
 _AUTHORIZER_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "pyjwt[crypto]")
-_REST_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "psycopg[binary]", "pydantic")
+_REST_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "nanoarrow", "psycopg[binary]", "pydantic")
 # Where `make run` serves the page, if nobody asks for another port.
 _LOCAL_PAGE = "http://127.0.0.1:8080"
 
@@ -151,17 +151,22 @@ class DeliveryStack(Stack):
             },
         }
         websocket = ServiceFunction(self, "Websocket", name="websocket", **shared)
+        posts_per_second = self._shared["settings"].posts_per_second()
         broadcaster = StreamFunction(
             self,
             "Broadcaster",
             name="broadcaster",
             stream=streams.market_events,
             failures=streams.failures,
-            **shared,
+            **shared
+            | {
+                "requirements": (*_REQUIREMENTS, "aiohttp"),
+                "environment": {**shared["environment"], "TICKWIRE_POSTS_PER_SECOND": f"{posts_per_second:g}"},
+            },
         )
         for function in (websocket, broadcaster):
             screens.grant_post(function.role)
-        grant_items(websocket.role, data.connections, "GetItem", "PutItem", "DeleteItem")
+        grant_items(websocket.role, data.connections, "GetItem", "PutItem", "UpdateItem", "DeleteItem")
         grant_items(websocket.role, data.subscriptions, "BatchWriteItem", "UpdateItem")
         grant_items(websocket.role, data.last_values, "GetItem", "Query")
         grant_items(websocket.role, data.replay, "GetItem", "Query")
@@ -205,6 +210,7 @@ class DeliveryStack(Stack):
                 "TICKWIRE_DATABASE_URL": self._data.database.proxy_url(READER),
                 "TICKWIRE_DATABASE_IAM": "true",
                 "TICKWIRE_TICKETS_TABLE": self._identity.tickets.table_name,
+                "TICKWIRE_LAST_VALUES_TABLE": self._data.last_values.table_name,
             },
             vpc=network.vpc,
             security_groups=[group],
@@ -213,6 +219,7 @@ class DeliveryStack(Stack):
         self._data.database.open_proxy_to(group, "REST API")
         self._data.database.grant_proxy_login(function.role, READER)
         self._identity.grant_issuing(function.role)
+        grant_items(function.role, self._data.last_values, "GetItem")
         return function
 
     def _alarm_on_failed_broadcasts(self) -> None:

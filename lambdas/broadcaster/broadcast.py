@@ -42,6 +42,7 @@ class BroadcastCounts:
     messages: int = 0
     dropped: int = 0
     gone: int = 0
+    throttled: int = 0
     rows_stored: int = 0
     not_logged: int = 0
     jumps: int = 0
@@ -103,6 +104,7 @@ class Broadcast:
             counts.values += 1
         delivered = self._screens.flush()
         counts.messages, counts.dropped, counts.gone = delivered.posted, delivered.dropped, delivered.gone
+        counts.throttled = delivered.throttled
         self._segments.send(traced, work=(began, self._clock()))
         self._store(counts)
         if inputs:

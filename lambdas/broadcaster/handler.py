@@ -11,16 +11,17 @@ from botocore.config import Config
 from lambdas.broadcaster.broadcast import Broadcast, BroadcastCounts
 from lambdas.broadcaster.last_values_table import LastValuesTable
 from lambdas.broadcaster.latency import LatencyReport
-from lambdas.broadcaster.outbox import Outbox
+from lambdas.broadcaster.outbox import CONCURRENCY, Outbox
+from lambdas.broadcaster.pacing import Pacing
+from lambdas.broadcaster.posts import new_posts
 from lambdas.broadcaster.replay_log import ReplayLog
-from lambdas.broadcaster.screens import AtOnce, Screens
+from lambdas.broadcaster.screens import Screens
 from lambdas.broadcaster.subscribers import Subscribers
-from lambdas.delivery.aws import aws_client
+from lambdas.delivery.aws import aws_client, aws_session
 from lambdas.delivery.event import BatchResponse, failed
 from lambdas.delivery.settings import read_settings
 from lambdas.delivery.stage_metrics import NAMESPACE
 from lambdas.websocket.connections import Connections
-from lambdas.websocket.posts import POST_CONFIG
 
 THREADS = 16
 
@@ -33,6 +34,7 @@ class FunctionSettings(msgspec.Struct, frozen=True):
     last_values_table: str
     replay_table: str
     websocket_endpoint: str
+    posts_per_second: float
 
 
 logger = Logger()
@@ -53,9 +55,10 @@ def new_broadcast(settings: FunctionSettings) -> Broadcast:
         subscriptions_table=settings.subscriptions_table,
         pool=pool,
     )
-    posts = aws_client("apigatewaymanagementapi", config=POST_CONFIG, endpoint_url=settings.websocket_endpoint)
+    posts = new_posts(aws_session(), settings.websocket_endpoint, connections=CONCURRENCY)
+    pacing = Pacing(settings.posts_per_second)
     return Broadcast(
-        Screens(subscribers, Outbox(posts, subscribers, connections, pool=pool), pace=AtOnce()),
+        Screens(subscribers, Outbox(posts, subscribers, connections, pacing=pacing), pace=pacing),
         ReplayLog(dynamodb, settings.replay_table, pool=pool),
         LastValuesTable(dynamodb, settings.last_values_table, pool=pool),
     )
@@ -95,6 +98,7 @@ def _publish(counts: BroadcastCounts) -> None:
         ("DamagedRecords", counts.damaged),
         ("MessagesDropped", counts.dropped),
         ("ConnectionsGone", counts.gone),
+        ("PostsThrottled", counts.throttled),
         ("ReplayNotLogged", counts.not_logged),
         ("NumbersJumped", counts.jumps),
     ):

@@ -12,9 +12,10 @@ from botocore.config import Config
 
 def aws_client(service: str, *, config: Config, endpoint_url: str | None = None) -> Any:
     """Make a client of a service (``kinesis``, ``sqs``, ``dynamodb``, …), at its own endpoint unless one is given."""
-    return _session().create_client(service, config=config, endpoint_url=endpoint_url)
+    return aws_session().create_client(service, config=config, endpoint_url=endpoint_url)
 
 
 @cache
-def _session() -> Any:
+def aws_session() -> Any:
+    """Give botocore's session of this process, with its credentials and its region."""
     return botocore.session.get_session()

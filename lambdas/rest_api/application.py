@@ -1,5 +1,6 @@
-"""What every function behind the HTTP API has in common: validation, who calls, and errors as problems."""
+"""What every function behind the HTTP API has in common: validation, who calls, caching, and errors as problems."""
 
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
@@ -27,6 +28,7 @@ class Application:
         self._logger = logger
         self._metrics = metrics
         self.resolver = APIGatewayHttpResolver(enable_validation=True)
+        self._fresh_seconds = 0
         failures: tuple[tuple[type[Exception], Any], ...] = (
             (Problem, self._problem),
             (RequestValidationError, self._invalid),
@@ -48,6 +50,26 @@ class Application:
         authorizer = self.resolver.current_event.request_context.authorizer
         return caller_of((authorizer.jwt_claim if authorizer is not None else None) or {}, roles=roles)
 
+    def keep(self, seconds: int) -> None:
+        """Let the caller keep the answer at hand for some time, since it will not change."""
+        self._fresh_seconds = seconds
+
+    def resolve(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one request; what the caller has already is not sent again (RFC 9110, section 13.1.2)."""
+        self._fresh_seconds = 0
+        answered: dict[str, Any] = self.resolver.resolve(event, context)
+        if event["requestContext"]["http"]["method"] != "GET" or answered["statusCode"] != HTTPStatus.OK:
+            answered["headers"]["Cache-Control"] = "no-store"
+            return answered
+        tag = f'"{sha256(answered["body"].encode()).hexdigest()[:32]}"'
+        kept = f"max-age={self._fresh_seconds}" if self._fresh_seconds else "no-cache"
+        # Private: another user may not have the roles.
+        answered["headers"] |= {"ETag": tag, "Cache-Control": f"private, {kept}", "Vary": "Accept"}
+        if _names(event, tag):
+            answered |= {"statusCode": int(HTTPStatus.NOT_MODIFIED), "body": "", "isBase64Encoded": False}
+            answered["headers"].pop("Content-Type", None)
+        return answered
+
     def _problem(self, problem: Problem) -> Response[str]:
         return answer(problem.status, problem.detail)
 
@@ -67,3 +89,9 @@ class Application:
         self._logger.exception("request failed")
         self._metrics.add_metric(name="RequestsFailed", unit=MetricUnit.Count, value=1)
         return answer(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side; please try again.")
+
+
+def _names(event: dict[str, Any], tag: str) -> bool:
+    """Say whether If-None-Match names a tag; API Gateway gives headers in lower case."""
+    asked = (event.get("headers") or {}).get("if-none-match", "")
+    return asked.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in asked.split(",")}

@@ -12,12 +12,14 @@ from lambdas.identity.tickets import Tickets
 from lambdas.postgres.database import Database, DatabaseSettings, connect_for_reading
 from lambdas.rest_api import conclusion_routes, market_routes, service_routes
 from lambdas.rest_api.application import Application
+from lambdas.rest_api.latest import LatestIndicators
 
 
 class FunctionSettings(msgspec.Struct, frozen=True):
     """The function's environment, beside the database's."""
 
     tickets_table: str
+    last_values_table: str
 
 
 logger = Logger()
@@ -27,14 +29,14 @@ app = Application(logger=logger, metrics=metrics)
 
 _settings = read_settings(DatabaseSettings)
 database = Database(lambda: connect_for_reading(_settings))
-tickets = Tickets(
-    aws_client("dynamodb", config=Config(connect_timeout=1, read_timeout=3)),
-    read_settings(FunctionSettings).tickets_table,
-)
+_tables = read_settings(FunctionSettings)
+_dynamodb = aws_client("dynamodb", config=Config(connect_timeout=1, read_timeout=3))
+tickets = Tickets(_dynamodb, _tables.tickets_table)
+indicators = LatestIndicators(_dynamodb, _tables.last_values_table)
 
 service_routes.add_routes(app, database=database, tickets=tickets)
 market_routes.add_routes(app, database=database)
-conclusion_routes.add_routes(app, database=database)
+conclusion_routes.add_routes(app, database=database, indicators=indicators)
 
 
 @logger.inject_lambda_context
@@ -42,5 +44,4 @@ conclusion_routes.add_routes(app, database=database)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request of the HTTP API."""
-    answered: dict[str, Any] = app.resolver.resolve(event, context)
-    return answered
+    return app.resolve(event, context)

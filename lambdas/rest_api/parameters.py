@@ -1,6 +1,6 @@
 """The parameters that several routes share, with their limits."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -33,6 +33,20 @@ def check_range(start: datetime, end: datetime, *, longest: timedelta = LONGEST_
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, '"end" must lie after "start".')
     if end - start > longest:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"A range may span {longest.days} days; ask in parts.")
+
+
+def since_epoch(milliseconds: int) -> datetime:
+    """Give the time that is so many ms after 1970, UTC.
+
+    Raises
+    ------
+    Problem
+        422 if there is no such time.
+    """
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError) as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "That time is out of range.") from error
 
 
 def milliseconds(moment: datetime) -> int:

@@ -128,16 +128,22 @@ class Connections:
             )
             version = int(row.get("version", {"N": "0"})["N"])
             keys = change(set(row.get("subscriptions", {}).get("SS", ())))
-            new = {**row, **_row(connection_id), "expires": self._expires(), "version": {"N": str(version + 1)}}
-            new.pop("subscriptions", None)
+            values: dict[str, Any] = {
+                ":expires": self._expires(),
+                ":held": {"N": str(version)},
+                ":new": {"N": str(version + 1)},
+            }
             if keys:
-                new["subscriptions"] = {"SS": sorted(keys)}
+                values[":keys"] = {"SS": sorted(keys)}
             try:
-                self._client.put_item(
+                # Nothing else of the row is touched, since messages are counted in it meanwhile.
+                self._client.update_item(
                     TableName=self._connections,
-                    Item=new,
-                    ConditionExpression="attribute_not_exists(connection_id) OR version = :version",
-                    ExpressionAttributeValues={":version": {"N": str(version)}},
+                    Key=_row(connection_id),
+                    UpdateExpression="SET expires = :expires, version = :new"
+                    + (", subscriptions = :keys" if keys else " REMOVE subscriptions"),
+                    ConditionExpression="attribute_not_exists(version) OR version = :held",
+                    ExpressionAttributeValues=values,
                 )
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ConditionalCheckFailedException" or attempt == _ATTEMPTS:

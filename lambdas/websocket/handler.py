@@ -19,6 +19,7 @@ from lambdas.identity.user import User
 from lambdas.websocket.connections import Connections
 from lambdas.websocket.conversation import Conversation
 from lambdas.websocket.posts import POST_CONFIG
+from lambdas.websocket.rate_limit import RateLimit
 from lambdas.websocket.replays import Replays
 from lambdas.websocket.snapshots import Snapshots
 
@@ -41,6 +42,15 @@ metrics = Metrics(namespace="Tickwire")
 tracer = Tracer(patch_modules=["botocore"])
 
 
+def new_rate_limit(settings: FunctionSettings) -> RateLimit:
+    """Put the limit of messages between the connections' table and the clients."""
+    return RateLimit(
+        aws_client("dynamodb", config=Config(connect_timeout=1, read_timeout=1)),
+        settings.connections_table,
+        posts=aws_client("apigatewaymanagementapi", config=POST_CONFIG, endpoint_url=settings.websocket_endpoint),
+    )
+
+
 def new_conversation(settings: FunctionSettings) -> Conversation:
     """Put the conversation between its tables and the clients."""
     pool = ThreadPoolExecutor(THREADS)
@@ -60,7 +70,9 @@ def new_conversation(settings: FunctionSettings) -> Conversation:
     )
 
 
-conversation = new_conversation(read_settings(FunctionSettings))
+settings = read_settings(FunctionSettings)
+conversation = new_conversation(settings)
+rate_limit = new_rate_limit(settings)
 
 
 @logger.inject_lambda_context
@@ -79,6 +91,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
         case _ if (user := _user(event)).expires <= time():
             metrics.add_metric(name="LoginsExpired", unit=MetricUnit.Count, value=1)
             conversation.end(connection_id)
+        case _ if not rate_limit.admits(connection_id):
+            metrics.add_metric(name="MessagesRefused", unit=MetricUnit.Count, value=1)
         case _:
             conversation.message(connection_id, event.get("body") or "", user)
     return {"statusCode": 200}

@@ -44,6 +44,7 @@ CLIENT_METHODS: dict[tuple[str, str], frozenset[str]] = {
 
 # Libraries that call AWS by themselves: (what is imported, the name used on what comes of it) → rights. It
 # counts where both stand in code that is reached; ``tests/integration/test_library_calls.py`` watches them at it.
+# So do those of our own that sign requests by hand.
 #
 # pyiceberg's files go through Arrow's S3 file system. It asks for a file's size before it reads, lists a
 # name that is no object as it may be a folder, writes in parts, and makes the "folder" anew in which it
@@ -52,7 +53,8 @@ _READS = frozenset({"s3:GetObject"})
 _WRITES = frozenset({"s3:PutObject", "s3:AbortMultipartUpload"})
 _DELETES = frozenset({"s3:GetObject", "s3:DeleteObject", "s3:ListBucket", "s3:PutObject"})
 LIBRARIES: dict[tuple[str, str], frozenset[str]] = {
-    # The only request that is signed by hand is the token with which the state store is entered.
+    ("lambdas.broadcaster.post_signer.PostSigner", "signed_headers"): frozenset({"execute-api:ManageConnections"}),
+    # A token with which the state store is entered.
     ("botocore.auth.SigV4QueryAuth", "add_auth"): frozenset({"memorydb:Connect"}),
     ("pyiceberg.catalog.glue.GlueCatalog", "load_table"): frozenset({"glue:GetTable"}) | _READS,
     ("pyiceberg.catalog.glue.GlueCatalog", "create_namespace_if_not_exists"): frozenset({"glue:CreateDatabase"}),

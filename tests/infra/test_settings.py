@@ -152,3 +152,9 @@ def test_a_changed_copy_is_judged_like_the_original() -> None:
 def test_no_stage_reads_trades_past_the_streams_retention(stage: str) -> None:
     settings = settings_of(stage)
     assert settings.max_record_age_seconds < settings.stream.retention_hours * 3600
+
+
+def test_broadcasters_share_the_quota_of_posts_one_a_shard(written: Any) -> None:
+    assert settings_of("prod").posts_per_second() == 10_000 / 8
+    assert written(f"[dev]\n{ENOUGH}delivery.posts_per_second = 30_000\n").posts_per_second() == 15_000
+    assert written(f"[dev]\n{ENOUGH}stream = {{ shards = 0, retention_hours = 168 }}\n").posts_per_second() == 2_500

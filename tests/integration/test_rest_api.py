@@ -3,9 +3,14 @@
 Events: API Gateway developer guide, "Create AWS Lambda proxy integrations for HTTP APIs", payload 2.0.
 """
 
+import csv
+import io
 import json
 import sys
+import time
+from base64 import b64decode
 from importlib import import_module
+from math import log
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +20,7 @@ import psycopg
 import pytest
 from moto import mock_aws
 from psycopg.conninfo import make_conninfo
+from pyarrow import ipc
 
 from lambdas.migrations.runner import apply
 
@@ -54,6 +60,7 @@ def module(owner_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         "AWS_DEFAULT_REGION": "eu-central-1",
         "TICKWIRE_DATABASE_URL": make_conninfo(owner_url, user="tickwire_reader"),
         "TICKWIRE_TICKETS_TABLE": "tickets",
+        "TICKWIRE_LAST_VALUES_TABLE": "last-values",
     }.items():
         monkeypatch.setenv(name, value)
     with mock_aws():
@@ -61,6 +68,15 @@ def module(owner_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
             TableName="tickets",
             AttributeDefinitions=[{"AttributeName": "ticket_hash", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "ticket_hash", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        boto3.client("dynamodb").create_table(
+            TableName="last-values",
+            AttributeDefinitions=[
+                {"AttributeName": "item", "AttributeType": "S"},
+                {"AttributeName": "at", "AttributeType": "N"},
+            ],
+            KeySchema=[{"AttributeName": "item", "KeyType": "HASH"}, {"AttributeName": "at", "KeyType": "RANGE"}],
             BillingMode="PAY_PER_REQUEST",
         )
         sys.modules.pop("lambdas.rest_api.handler", None)
@@ -78,13 +94,21 @@ class Client:
         self.claims: dict[str, str] | None = CLAIMS
 
     def __call__(self, method: str, path: str, **query: object) -> Any:
+        answer = self.ask(method, path, **query)
+        content_type = answer["headers"]["Content-Type"]
+        expected = "application/json" if answer["statusCode"] < 400 else "application/problem+json"
+        assert content_type == expected
+        return SimpleNamespace(status=answer["statusCode"], body=json.loads(answer["body"]))
+
+    def ask(self, method: str, path: str, *, headers: dict[str, str] | None = None, **query: object) -> Any:
+        """Give the answer as the function gives it."""
         authorizer = {} if self.claims is None else {"authorizer": {"jwt": {"claims": self.claims, "scopes": None}}}
         event = {
             "version": "2.0",
             "routeKey": f"{method} {path}",
             "rawPath": path,
             "rawQueryString": urlencode(query),
-            "headers": {"host": "abcdef.execute-api.eu-central-1.amazonaws.com"},
+            "headers": {"host": "abcdef.execute-api.eu-central-1.amazonaws.com", **(headers or {})},
             "queryStringParameters": {name: str(value) for name, value in query.items()} or None,
             "requestContext": {
                 "http": {"method": method, "path": path, "sourceIp": "192.0.2.1"},
@@ -94,11 +118,7 @@ class Client:
             },
             "isBase64Encoded": False,
         }
-        answer = self._module.handler(event, self._context)
-        content_type = answer["headers"]["Content-Type"]
-        expected = "application/json" if answer["statusCode"] < 400 else "application/problem+json"
-        assert content_type == expected
-        return SimpleNamespace(status=answer["statusCode"], body=json.loads(answer["body"]))
+        return self._module.handler(event, self._context)
 
 
 @pytest.fixture
@@ -149,8 +169,8 @@ def test_a_limit_says_where_to_go_on(call: Client, owner_url: str) -> None:
         for minute in range(5):
             connection.execute(BAR, ["BTC-USDT", 60, HOUR + minute * 60_000])
     first = call("GET", "/v1/bars", **bars_query(limit=3)).body
-    assert (len(first["bars"]), first["next"]) == (3, HOUR + 180_000)
-    rest = call("GET", "/v1/bars", **bars_query(limit=3, start="2024-08-01T02:03:00+02:00")).body
+    assert len(first["bars"]) == 3
+    rest = call("GET", "/v1/bars", **bars_query(limit=3, cursor=first["next"])).body
     assert ([bar["start"] for bar in rest["bars"]], rest["next"]) == ([HOUR + 180_000, HOUR + 240_000], None)
 
 
@@ -162,7 +182,9 @@ def test_a_limit_says_where_to_go_on(call: Client, owner_url: str) -> None:
         ({"venue": "binance\n"}, "venue"),
         ({"symbol": "BTCUSDT"}, "symbol"),
         ({"symbol": "B" * 21 + "-USDT"}, "symbol"),
-        ({"interval": "5m"}, "interval"),
+        ({"interval": "2m"}, "interval"),
+        ({"cursor": "a=b"}, "cursor"),
+        ({"format": "xml"}, "format"),
         ({"limit": 0}, "limit"),
         ({"limit": 1001}, "limit"),
         ({"limit": "many"}, "limit"),
@@ -207,10 +229,221 @@ def test_continuity_tells_the_hours_and_the_gaps_of_a_range(call: Client, owner_
         }
     ]
     assert [(gap["first_id"], gap["last_id"], gap["remaining"]) for gap in answer.body["gaps"]] == [(41, 50, 10)]
-    assert answer.body["more"] is False
-    both = call("GET", "/v1/continuity", **{**query, "end": "2024-08-03T00:00:00Z", "limit": 1}).body
-    assert [gap["first_id"] for gap in both["gaps"]] == [201]
-    assert both["more"] is True
+    assert answer.body["next"] is None
+    query = {**query, "end": "2024-08-03T00:00:00Z", "limit": 1}
+    first_page = call("GET", "/v1/continuity", **query).body
+    assert [gap["first_id"] for gap in first_page["gaps"]] == [201]
+    second = call("GET", "/v1/continuity", **query, cursor=first_page["next"]).body
+    assert ([gap["first_id"] for gap in second["gaps"]], second["next"]) == ([41], None)
+
+
+BAR_OF = (
+    "INSERT INTO bars VALUES ('binance', 'BTC-USDT', 60, to_timestamp(%s / 1000.0), %s, %s, %s, %s, %s, 0.5, %s, %s,"
+    " %s, %s, %s, true, 0)"
+)
+
+
+def test_bars_of_five_minutes_are_made_of_those_of_one(call: Client, owner_url: str) -> None:
+    rows = (
+        # minute, open, high, low, close, volume, notional, trades, first id, last id, revision
+        (0, "10.10", "12.00", "10.00", "11.0", "1.50", "16.5", 3, 1, 3, 2),
+        (3, "11.00", "11.50", "9.125", "9.50", "0.25", "2.5", 1, 4, 4, 1),
+        (5, "9.50", "9.50", "9.50", "9.50", "1", "9.5", 1, 5, 5, 1),
+    )
+    with psycopg.connect(owner_url) as connection:
+        for minute, *rest in rows:
+            connection.execute(BAR_OF, [HOUR + minute * 60_000, *rest])
+    body = call("GET", "/v1/bars", **bars_query(interval="5m")).body
+    assert [bar["start"] for bar in body["bars"]] == [HOUR, HOUR + 300_000]
+    assert body["bars"][0] == {
+        "start": HOUR,
+        "open": "10.10",
+        "high": "12.00",
+        "low": "9.125",
+        "close": "9.50",
+        "volume": "1.75",
+        "buy_volume": "1.0",
+        "notional": "19.0",
+        "trades": 4,
+        "first_id": 1,
+        "last_id": 4,
+        "revision": 3,
+        "final": True,
+    }
+    # A bar is in the range in which it begins, and is whole.
+    within = call("GET", "/v1/bars", **bars_query(interval="5m", start="2024-08-01T00:01:00Z")).body
+    assert [bar["start"] for bar in within["bars"]] == [HOUR + 300_000]
+    short = call("GET", "/v1/bars", **bars_query(interval="5m", end="2024-08-01T00:02:00Z")).body
+    assert short["bars"] == body["bars"][:1]
+
+
+def test_bars_come_as_csv_and_as_arrow_with_the_same_digits(call: Client, owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        for minute in range(3):
+            connection.execute(BAR, ["BTC-USDT", 60, HOUR + minute * 60_000])
+    expected = call("GET", "/v1/bars", **bars_query()).body["bars"]
+    text = call.ask("GET", "/v1/bars", **bars_query(format="csv"))
+    assert text["headers"]["Content-Type"] == "text/csv; charset=utf-8"
+    found = list(csv.DictReader(io.StringIO(text["body"], newline="")))
+    assert found == [{name: str(value).lower() for name, value in bar.items()} for bar in expected]
+    accept = {"accept": "application/vnd.apache.arrow.stream"}
+    arrow = call.ask("GET", "/v1/bars", headers=accept, **bars_query(limit=2))
+    assert arrow["isBase64Encoded"] is True
+    assert ipc.open_stream(b64decode(arrow["body"])).read_all().to_pylist() == expected[:2]
+    following = arrow["headers"]["Link"].split("cursor=")[1].split(">")[0]
+    assert [bar["start"] for bar in call("GET", "/v1/bars", **bars_query(cursor=following)).body["bars"]] == [
+        HOUR + 120_000
+    ]
+
+
+def test_a_cursor_is_good_for_its_own_query_alone(call: Client, owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        for minute in range(2):
+            connection.execute(BAR, ["BTC-USDT", 60, HOUR + minute * 60_000])
+    cursor = call("GET", "/v1/bars", **bars_query(limit=1)).body["next"]
+    for query in (bars_query(symbol="ETH-USDT", cursor=cursor), bars_query(cursor=cursor[:-2]), bars_query(cursor="x")):
+        answer = call("GET", "/v1/bars", **query)
+        assert (answer.status, "cursor" in answer.body["detail"]) == (422, True)
+
+
+def test_what_a_caller_has_already_is_not_sent_again(call: Client, owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        connection.execute(BAR, ["BTC-USDT", 60, HOUR])
+    first = call.ask("GET", "/v1/bars", **bars_query())
+    assert first["headers"]["Cache-Control"] == "private, max-age=300"
+    tag = first["headers"]["ETag"]
+    for named in (tag, f'"other", W/{tag}', "*"):
+        again = call.ask("GET", "/v1/bars", headers={"if-none-match": named}, **bars_query())
+        assert (again["statusCode"], again["body"], again["headers"]["ETag"]) == (304, "", tag)
+    with psycopg.connect(owner_url) as connection:
+        connection.execute("UPDATE bars SET trades = 4")
+    assert call.ask("GET", "/v1/bars", headers={"if-none-match": tag}, **bars_query())["statusCode"] == 200
+    call.claims = None
+    refused = call.ask("GET", "/v1/bars", headers={"if-none-match": tag}, **bars_query())
+    assert (refused["statusCode"], refused["headers"]["Cache-Control"]) == (401, "no-store")
+
+
+def test_symbols_are_told_with_their_last_day(call: Client, owner_url: str) -> None:
+    now = int(time.time()) // 60 * 60
+    with psycopg.connect(owner_url) as connection:
+        for symbol in ("BTC-USDT", "NEW-USDT"):
+            connection.execute(
+                "INSERT INTO ledger VALUES ('binance', %s, 0, 1, 1, 9, '{}', '{}', '{}', 9, 0, %s)",
+                [symbol, now * 10**9],
+            )
+        for day in (0, 1):
+            connection.execute("SELECT ensure_bars_partition((now() - %s * interval '1 day')::date)", [day])
+        for back, price in ((86_400, "1"), (86_340, "2.50"), (60, "3"), (0, "4.00")):
+            values = [(now - back) * 1000, price, price, price, price, "1.5", "1", 1, 1, 1, 1]
+            connection.execute(BAR_OF, values)
+    body = call("GET", "/v1/symbols", venue="binance").body
+    nothing = {"last_bar": None, "close": None, "open_24h": None, "volume_24h": None}
+    day = {"last_bar": now * 1000, "close": "4.00", "open_24h": "2.50", "volume_24h": "4.5"}
+    assert body["symbols"] == [
+        {"venue": "binance", "symbol": "BTC-USDT", **day},
+        {"venue": "binance", "symbol": "NEW-USDT", **nothing},
+    ]
+    assert call("GET", "/v1/symbols", venue="kraken").body == {"symbols": []}
+    assert call("GET", "/v1/venues").body == {"venues": [{"venue": "binance", "symbols": 2, "last_trade": now * 1000}]}
+
+
+def test_whales_come_newest_first_page_by_page(call: Client, owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        for second, venues, symbol in ((0, ["binance"], "BTC-USDT"), (1, ["kraken", "coinbase"], "BTC-USD"),
+                                       (1, ["binance"], "ETH-USDT")):  # fmt: skip
+            started = HOUR + second * 1000
+            connection.execute(
+                "INSERT INTO whales VALUES (%s, %s, -1, to_timestamp(%s / 1000.0), to_timestamp(%s / 1000.0), 2, 9e5,"
+                " 3, 8e5, 5, 6)",
+                [venues, symbol, started, started + 500],
+            )
+    query = bars_query(interval=None, venue=None, symbol=None, limit=2)
+    first = call("GET", "/v1/whales", **query).body
+    assert [(whale["started"], whale["symbol"]) for whale in first["whales"]] == [
+        (HOUR + 1000, "ETH-USDT"),
+        (HOUR + 1000, "BTC-USD"),
+    ]
+    second_page = call("GET", "/v1/whales", **query, cursor=first["next"]).body
+    assert second_page == {
+        "whales": [
+            {
+                "started": HOUR,
+                "ended": HOUR + 500,
+                "venues": ["binance"],
+                "symbol": "BTC-USDT",
+                "side": "sell",
+                "trades": 2,
+                "notional": 9e5,
+                "price": 3.0,
+                "threshold": 8e5,
+                "first_id": 5,
+                "last_id": 6,
+            }
+        ],
+        "next": None,
+    }
+    of_one = call("GET", "/v1/whales", **bars_query(interval=None, venue="coinbase", symbol=None)).body
+    assert [whale["symbol"] for whale in of_one["whales"]] == ["BTC-USD"]
+
+
+def test_anomalies_come_newest_first_page_by_page(call: Client, owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        for second, venue, kind in ((0, "binance", "price"), (1, "binance/kraken", "disagreement"), (1, "okx", "rate")):
+            connection.execute(
+                "INSERT INTO anomalies VALUES (%s, 'BTC-USDT', %s, to_timestamp(%s / 1000.0), 5, 4, 'sigma', 'why')",
+                [venue, kind, HOUR + second * 1000],
+            )
+    query = bars_query(interval=None, venue=None, limit=2)
+    first = call("GET", "/v1/anomalies", **query).body
+    assert [(one["venue"], one["anomaly"]) for one in first["anomalies"]] == [
+        ("okx", "rate"),
+        ("binance/kraken", "disagreement"),
+    ]
+    rest = call("GET", "/v1/anomalies", **query, cursor=first["next"]).body
+    assert ([one["anomaly"] for one in rest["anomalies"]], rest["next"]) == (["price"], None)
+    of_one = call("GET", "/v1/anomalies", **bars_query(interval=None, venue="kraken")).body
+    assert [one["anomaly"] for one in of_one["anomalies"]] == ["disagreement"]
+
+
+def test_the_last_indicators_of_a_symbol(call: Client) -> None:
+    data = [{"interval": 60, "start": HOUR, "values": {"rsi_14": 55.5, "vwap": None}}]
+    boto3.client("dynamodb").put_item(
+        TableName="last-values",
+        Item={
+            "item": {"S": "indicators#binance:BTC-USDT"},
+            "at": {"N": "60"},
+            "data": {"S": json.dumps(data)},
+        },
+    )
+    query = {"venue": "binance", "symbol": "BTC-USDT"}
+    assert call("GET", "/v1/indicators", **query).body == {**query, **data[0]}
+    missing = call("GET", "/v1/indicators", **query, interval=300)
+    assert (missing.status, "300 s" in missing.body["detail"]) == (404, True)
+
+
+def test_a_track_record_counts_what_was_decided_and_how_sure_that_is(call: Client, owner_url: str) -> None:
+    rows = [(0.6, True), (0.6, False), (0.4, False), (0.5, True), (0.9, None)]
+    with psycopg.connect(owner_url) as connection:
+        for minute, (probability, rose) in enumerate(rows):
+            connection.execute(PREDICTION, [HOUR + minute * 60_000, 900, probability, "", 1.0, rose])
+    (record,) = call("GET", "/v1/track-record", **bars_query(interval=None)).body["records"]
+    # Wilson's interval of 2 of 3 by hand: (0.6667 + 0.6402 ± 0.6888) / 2.2805.
+    low, high = record.pop("interval")
+    assert (round(low, 3), round(high, 3)) == (0.208, 0.939)
+    losses = [-log(0.6), -log(0.4), -log(0.6), -log(0.5)]
+    assert record.pop("log_loss") == pytest.approx(sum(losses) / 4)
+    assert record.pop("brier") == pytest.approx((0.16 + 0.36 + 0.16 + 0.25) / 4)
+    assert record == {
+        "model": "direction",
+        "version": "7",
+        "predictions": 4,
+        "decided": 3,
+        "right": 2,
+        "accuracy": 2 / 3,
+        "base_rate": 0.5,
+        "from": HOUR,
+        "to": HOUR + 180_000,
+    }
 
 
 PREDICTION = (
@@ -235,8 +468,17 @@ def test_predictions_come_oldest_first_with_what_became_of_them(call: Client, ow
         "symbol": "BTC-USDT",
         "horizon": 900,
         "predictions": [
-            {"time": HOUR, **model, "probability": 0.53, "absent": "", "closed_at": 60010.0, "rose": True},
             {
+                "id": f"binance:BTC-USDT:900:{HOUR}",
+                "time": HOUR,
+                **model,
+                "probability": 0.53,
+                "absent": "",
+                "closed_at": 60010.0,
+                "rose": True,
+            },
+            {
+                "id": f"binance:BTC-USDT:900:{HOUR + 60_000}",
                 "time": HOUR + 60_000,
                 **model,
                 "probability": None,
@@ -245,8 +487,10 @@ def test_predictions_come_oldest_first_with_what_became_of_them(call: Client, ow
                 "rose": None,
             },
         ],
-        "next": HOUR + 120_000,
+        "next": answer.body["next"],
     }
+    rest = call("GET", "/v1/predictions", **bars_query(interval=None, limit=2, cursor=answer.body["next"])).body
+    assert ([one["time"] for one in rest["predictions"]], rest["next"]) == ([HOUR + 120_000], None)
     shorter = call("GET", "/v1/predictions", **bars_query(interval=None, horizon=300)).body
     assert [(one["time"], one["probability"]) for one in shorter["predictions"]] == [(HOUR, 0.4)]
     assert shorter["next"] is None
@@ -304,6 +548,11 @@ ROUTES = [
     ("GET", "/v1/predictions", bars_query(interval=None)),
     ("GET", "/v1/signals", bars_query(interval=None)),
     ("GET", "/v1/sentiment", bars_query(interval=None, venue=None, symbol=None)),
+    ("GET", "/v1/track-record", bars_query(interval=None)),
+    ("GET", "/v1/whales", bars_query(interval=None, venue=None, symbol=None)),
+    ("GET", "/v1/anomalies", bars_query(interval=None)),
+    ("GET", "/v1/venues", {}),
+    ("GET", "/v1/symbols", {"venue": "binance"}),
 ]
 
 

@@ -103,6 +103,7 @@ class Cloud:
             "LAST_VALUES_TABLE": self.tables["last_values"],
             "REPLAY_TABLE": self.tables["replay"],
             "WEBSOCKET_ENDPOINT": f"{self.kinesis.meta.endpoint_url}/_aws/execute-api/{self._new_api(name)}/live",
+            "POSTS_PER_SECOND": "10000",
         }
 
     def _new_api(self, name: str) -> str:

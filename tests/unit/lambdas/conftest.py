@@ -9,6 +9,8 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
 
+from lambdas.broadcaster.posts import PostTimedOut
+
 TABLES = {
     "connections": (("connection_id", "S"),),
     "subscriptions": (("topic", "S"), ("connection_id", "S")),
@@ -61,6 +63,16 @@ class FakePosts:
             answer = {"Error": {"Code": "X"}, "ResponseMetadata": {"HTTPStatusCode": status}}
             raise ClientError(answer, "PostToConnection")
         self.posted.setdefault(ConnectionId, []).append(Data)
+
+    async def post(self, connection_id: str, message: bytes) -> int:
+        """Take a post as the broadcaster makes it."""
+        try:
+            self.post_to_connection(ConnectionId=connection_id, Data=message)
+        except ReadTimeoutError as error:
+            raise PostTimedOut(str(error)) from error
+        except ClientError as error:
+            return int(error.response["ResponseMetadata"]["HTTPStatusCode"])
+        return 200
 
     def delete_connection(self, *, ConnectionId: str) -> None:  # noqa: N803
         self.closed.append(ConnectionId)

@@ -28,6 +28,7 @@ def module(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         "LAST_VALUES_TABLE": "last-values",
         "REPLAY_TABLE": "replay",
         "WEBSOCKET_ENDPOINT": "https://abcdef.execute-api.eu-central-1.amazonaws.com/live",
+        "POSTS_PER_SECOND": "10000",
     }.items():
         monkeypatch.setenv(f"TICKWIRE_{name}", value)
     sys.modules.pop("lambdas.broadcaster.handler", None)
@@ -42,11 +43,12 @@ def metrics(out: str) -> dict[str, Any]:
 def test_what_was_done_is_counted(
     module: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = BroadcastCounts(records=3, values=5, messages=2, gone=1, iterator_age_ms=40.0)
+    counts = BroadcastCounts(records=3, values=5, messages=2, gone=1, throttled=4, iterator_age_ms=40.0)
     monkeypatch.setattr(module.broadcast, "run", lambda event: counts)
     assert module.handler({"Records": []}, CONTEXT) == {"batchItemFailures": []}
     found = metrics(capsys.readouterr().out)
     assert (found["MessagesPosted"], found["ConnectionsGone"], found["IteratorAge"]) == ([2], [1], [40.0])
+    assert found["PostsThrottled"] == [4]
     assert "MessagesDropped" not in found
 
 

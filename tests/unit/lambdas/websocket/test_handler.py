@@ -33,7 +33,7 @@ def module(dynamodb: Any, posts: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv(f"TICKWIRE_{name}", value)
     sys.modules.pop("lambdas.websocket.handler", None)
     loaded = import_module("lambdas.websocket.handler")
-    loaded.conversation._posts = posts
+    loaded.conversation._posts = loaded.rate_limit._posts = posts
     return loaded
 
 
@@ -132,3 +132,15 @@ def test_a_missing_variable_is_named_at_cold_start(monkeypatch: pytest.MonkeyPat
     sys.modules.pop("lambdas.websocket.handler", None)
     with pytest.raises(InvalidSettings, match="TICKWIRE_SUBSCRIPTIONS_TABLE is not set"):
         import_module("lambdas.websocket.handler")
+
+
+def test_a_message_too_many_is_refused_and_not_acted_on(
+    module: Any, posts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module.handler(event("CONNECT", "$connect"), CONTEXT)
+    monkeypatch.setattr(module.rate_limit, "_clock", lambda: 1_700_000_000.0)
+    for _ in range(62):
+        module.handler(event("MESSAGE", "ping", '{"action":"ping"}'), CONTEXT)
+    heard = [json.loads(message) for message in posts.posted["c1="]]
+    assert [one["type"] for one in heard] == ["pong"] * 60 + ["error"]
+    assert heard[-1]["code"] == "rate_limited"

@@ -1,23 +1,33 @@
 """A headless Chromium, driven over the Chrome DevTools protocol."""
 
 import asyncio
+import base64
 import itertools
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
-from .platform import wait_until
+from tickwire.errors import TickwireError
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_START_SECONDS = 60
 _MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+
+class NoBrowser(TickwireError):
+    """There is no Chromium or Chrome, or it does not start."""
+
+
+class PageFault(TickwireError):
+    """The page does not do what was asked of it, or not in time."""
 
 
 class Tab:
@@ -27,19 +37,22 @@ class Tab:
         self._socket = socket
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._trace: list[dict[str, Any]] = []
+        self._traced = asyncio.Event()
         self.complaints: list[str] = []
         """Errors and warnings of the console, exceptions that nobody caught, and what could not be loaded."""
 
     async def open(self, url: str) -> None:
         """Go to an address, listening to what it says from the start."""
         for domain in ("Page", "Runtime", "Log", "Network"):
-            await self._call(f"{domain}.enable")
-        await self._call("Page.navigate", url=url)
+            await self.call(f"{domain}.enable")
+        await self.call("Page.navigate", url=url)
 
     async def evaluate(self, expression: str) -> Any:
         """Give the JSON value of a JavaScript expression."""
-        reply = await self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in reply, reply["exceptionDetails"]
+        reply = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in reply:
+            raise PageFault(str(reply["exceptionDetails"]))
         return reply["result"].get("value")
 
     async def wait_for(self, expression: str, *, seconds: float = 60) -> Any:
@@ -47,9 +60,30 @@ class Tab:
         deadline = asyncio.get_running_loop().time() + seconds
         while not (value := await self.evaluate(expression)):
             text = await self.evaluate("document.body?.innerText")
-            assert asyncio.get_running_loop().time() < deadline, f"not within {seconds:g} s: {expression}\n{text}"
+            if asyncio.get_running_loop().time() > deadline:
+                raise PageFault(f"not within {seconds:g} s: {expression}\n{text}")
             await asyncio.sleep(0.1)
         return value
+
+    async def screenshot(self) -> bytes:
+        """Give what is to be seen, as PNG."""
+        picture: str = (await self.call("Page.captureScreenshot", format="png"))["data"]
+        return base64.b64decode(picture)
+
+    async def resize(self, width: int, height: int) -> None:
+        """Make the page this large, in CSS pixels; below 500 wide it is a phone's."""
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500
+        )
+
+    async def trace(self, seconds: float, *, categories: str) -> list[dict[str, Any]]:
+        """Record what the browser does for a while; gives the events in the Trace Event Format."""
+        self._trace, self._traced = [], asyncio.Event()
+        await self.call("Tracing.start", categories=categories, transferMode="ReportEvents")
+        await asyncio.sleep(seconds)
+        await self.call("Tracing.end")
+        await asyncio.wait_for(self._traced.wait(), 60)
+        return self._trace
 
     async def read(self) -> None:
         """Take in what the browser says, until it is closed."""
@@ -60,17 +94,23 @@ class Tab:
             else:
                 self._listen(content["method"], content["params"])
 
-    async def _call(self, method: str, **parameters: object) -> dict[str, Any]:
+    async def call(self, method: str, **parameters: object) -> dict[str, Any]:
+        """Call a method of the DevTools protocol, and give its result."""
         number = next(self._numbers)
         self._waiting[number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         reply = await asyncio.wait_for(self._waiting[number], 30)
-        assert "error" not in reply, reply
+        if "error" in reply:
+            raise PageFault(f"{method}: {reply['error']}")
         result: dict[str, Any] = reply["result"]
         return result
 
     def _listen(self, event: str, parameters: dict[str, Any]) -> None:
-        if event == "Runtime.exceptionThrown":
+        if event == "Tracing.dataCollected":
+            self._trace += parameters["value"]
+        elif event == "Tracing.tracingComplete":
+            self._traced.set()
+        elif event == "Runtime.exceptionThrown":
             self.complaints.append(str(parameters["exceptionDetails"]))
         elif event == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "warning", "assert"):
             self.complaints.append(str(parameters["args"]))
@@ -81,12 +121,19 @@ class Tab:
 
 
 def find_browser() -> str:
-    """Give the path of an installed Chromium or Chrome; skips the test where there is none."""
-    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    """Give the path of Chromium or Chrome: what ``TICKWIRE_CHROMIUM`` names, or one that is installed.
+
+    Raises
+    ------
+    NoBrowser
+        If there is none.
+    """
+    named = os.environ.get("TICKWIRE_CHROMIUM")
+    found = named or next((path for name in _NAMES if (path := shutil.which(name))), None)
     if found is None and Path(_MAC).exists():
         found = _MAC
     if found is None:
-        pytest.skip(f"none of {', '.join(_NAMES)} is installed")
+        raise NoBrowser(f"none of {', '.join(_NAMES)} is installed; TICKWIRE_CHROMIUM may name another browser")
     return found
 
 
@@ -103,13 +150,14 @@ def _browser(path: str) -> Iterator[int]:
             stderr=subprocess.DEVNULL,
         )
         told = Path(profile) / "DevToolsActivePort"
+        deadline = time.monotonic() + _START_SECONDS
         try:
-            wait_until(
-                lambda: process.poll() is not None or (told.exists() and told.read_text()),
-                seconds=60,
-                what="the browser says its port",
-            )
-            assert process.poll() is None, f"the browser ended with status {process.returncode}"
+            while not (told.exists() and told.read_text()):
+                if process.poll() is not None:
+                    raise NoBrowser(f"{path} ended with status {process.returncode}")
+                if time.monotonic() > deadline:
+                    raise NoBrowser(f"{path} did not start within {_START_SECONDS} s")
+                time.sleep(0.05)
             yield int(told.read_text().splitlines()[0])
         finally:
             process.terminate()
