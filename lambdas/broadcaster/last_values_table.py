@@ -20,7 +20,7 @@ from lambdas.websocket.batch import write_batch
 
 SYMBOLS_AT = 0
 _DAY = 86_400
-_LIVES = {"bars.1s": 3_600, "bars.1m": 2 * _DAY}
+_LIVES = {"bars.1s": 3_600, "bars.1m": 2 * _DAY, "bars.5m": 7 * _DAY, "bars.1h": 35 * _DAY}
 _LONGEST_LIFE = 7 * _DAY
 
 _encode = msgspec.json.Encoder().encode
@@ -66,8 +66,9 @@ class LastValuesTable:
         A place that a throttled table does not answer for is left out, to be asked for again.
         """
         found: dict[Place, Sequence[Data]] = {}
-        for start in range(0, len(places), _READ_AT_ONCE):
-            found |= self._read(places[start : start + _READ_AT_ONCE])
+        chunks = [places[start : start + _READ_AT_ONCE] for start in range(0, len(places), _READ_AT_ONCE)]
+        for part in map(self._read, chunks) if len(chunks) == 1 else self._pool.map(self._read, chunks):
+            found |= part
         return found
 
     def name_symbols(self, keys: Iterable[tuple[str, str]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from lambdas.broadcaster.broadcast import Broadcast, BroadcastCounts
 from lambdas.broadcaster.last_values_table import LastValuesTable
@@ -301,13 +302,45 @@ def test_the_last_continuity_of_a_symbol_is_sent_and_stored_and_takes_little_roo
     assert len(json.dumps(stored)) < 30_000
 
 
+def test_a_process_that_takes_over_rolls_up_with_the_stored_minutes(world: World) -> None:
+    world.subscribe("c1", "bars.5m#*", "bars.1h#*")
+    world.run(record(1, bars=(bar(60, 2, final=True),)))
+    world.run(record(2, bars=(bar(120, 1),)))
+    world.heard("c1")
+    world.now += 2
+    world.run(record(3, bars=(bar(180, 1),)), process=world.new_process())
+    found = world.items("c1")
+    for topic in ("bars.5m", "bars.1h"):
+        (data,) = found[topic, SYMBOL]
+        assert (data["start"], data["trades"], data["revision"], data["final"]) == (0, 3, 4, False)
+
+
+def test_minutes_that_cannot_be_read_hold_back_longer_bars_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.subscribe("c1", "bars.1m#*", "bars.1h#*")
+    read = world.broadcast._table.read
+
+    def away(places: object) -> object:
+        raise ReadTimeoutError(endpoint_url="x")
+
+    monkeypatch.setattr(world.broadcast._table, "read", away)
+    world.run(record(1, bars=(bar(60, 1),)))
+    assert world.items("c1").keys() >= {("bars.1m", SYMBOL)}
+    monkeypatch.setattr(world.broadcast._table, "read", read)
+    world.now += 1
+    world.run(record(2, bars=(bar(120, 1),)))
+    (data,) = world.items("c1")["bars.1h", SYMBOL]
+    assert data["trades"] == 2
+
+
 def test_every_stored_row_expires(world: World) -> None:
     world.run(record(1, bars=(bar(60, 9, final=True),), trades=trades(1)))
     rows = world.dynamodb.scan(TableName="last-values")["Items"]
     lives = {row["item"]["S"]: int(row["expires"]["N"]) - 1_700_000_000 for row in rows}
     assert lives == {
         f"bars.1m#{SYMBOL}": 2 * 86_400,
-        "bars.1m#*": 7 * 86_400,
+        f"bars.5m#{SYMBOL}": 7 * 86_400,
+        f"bars.1h#{SYMBOL}": 35 * 86_400,
+        **dict.fromkeys(("bars.1m#*", "bars.5m#*", "bars.1h#*"), 7 * 86_400),
         f"trades#{SYMBOL}": 7 * 86_400,
         "trades#*": 7 * 86_400,
     }
@@ -333,7 +366,8 @@ def test_a_process_that_missed_records_does_not_put_back_what_it_remembered(worl
 def test_a_symbol_that_moved_to_another_partition_is_stored_all_the_same(world: World) -> None:
     counts = world.run(record(9, bars=(bar(60, 1),)), record(1, partition=1, bars=(bar(60, 2),)))
     assert revisions(world.snapshot("bars.1m#*")["bars.1m", SYMBOL]) == [(60_000, 2)]
-    assert counts.rows_stored == 2
+    # Of each partition a minute, and the five minutes and the hour of it.
+    assert counts.rows_stored == 6
 
 
 def test_an_unreadable_record_is_left_out_and_the_rest_is_sent(world: World) -> None:
