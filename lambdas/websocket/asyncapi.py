@@ -167,7 +167,7 @@ def _item(topic: str, data: Schema, *, numbered: bool) -> Schema:
 
 def main() -> None:
     """Write the document as YAML to standard output."""
-    import yaml
+    import yaml  # type: ignore[import-untyped]
 
     yaml.safe_dump(document(), sys.stdout, sort_keys=False, allow_unicode=True, width=120)
 
