@@ -80,8 +80,8 @@ def letter(owner_url: str, key: str, frame: bytes = FRAME, *, reason: str = "bad
     with psycopg.connect(owner_url) as connection:
         connection.execute(
             "INSERT INTO dead_letters (kind, key, reason, detail, venue, symbol, fields, queue, message_id, body,"
-            " first_seen, last_seen, receipts) VALUES ('frame', %s, %s, 'no number', 'binance', NULL, '{}', 'frames', 'm', %s,"
-            " '2024-01-01T00:00:00Z', timestamptz '2024-01-01T00:00:00Z' + %s * interval '1 second', 1)",
+            " first_seen, last_seen, receipts) VALUES ('frame', %s, %s, 'no number', 'binance', NULL, '{}', 'frames',"
+            " 'm', %s, '2024-01-01T00:00:00Z', timestamptz '2024-01-01T00:00:00Z' + %s * interval '1 second', 1)",
             [key, reason, json.dumps(message).encode(), seen],
         )
 
