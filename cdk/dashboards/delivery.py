@@ -49,6 +49,7 @@ def delivery(stack: DeliveryStack, *, latency_milliseconds: float) -> Page:
                 "Messages that did not arrive",
                 broadcast("MessagesDropped", "dropped"),
                 broadcast("BroadcastsFailed", "broadcasts failed"),
+                broadcast("ReplayNotLogged", "rows not logged for replay"),
                 unit="a minute",
             ),
         ],

@@ -84,7 +84,7 @@ class DeliveryStack(Stack):
         screens.route_to(shift_gradually(self.websocket, screens.errors), authorizer=shift_gradually(self.authorizer))
         rest.verify(issuer=identity.issuer, clients=clients)
         rest.route_to(shift_gradually(self.answers, rest.errors), READER_ROUTES)
-        self._alarm_on_failed_broadcasts()
+        self._alarm_on_what_lambda_cannot_see()
         # Where clients connect: on a laptop to the API itself.
         self.websocket_url = screens.stage.url
         if site is not None:
@@ -238,20 +238,32 @@ class DeliveryStack(Stack):
         grant_invoke_endpoint(function.role, endpoint)
         return function
 
-    def _alarm_on_failed_broadcasts(self) -> None:
-        """Watch what Lambda cannot see: the broadcaster takes a batch as done even when it failed."""
-        new_alarm(
-            self,
-            "BroadcastsFailed",
-            cloudwatch.Metric(
-                namespace="Tickwire",
-                metric_name="BroadcastsFailed",
-                dimensions_map={"service": "broadcaster"},
-                period=Duration.minutes(1),
-                statistic="Sum",
+    def _alarm_on_what_lambda_cannot_see(self) -> None:
+        """Watch what the broadcaster counts: it takes a batch as done even when it failed."""
+        for name, runbook, says in (
+            (
+                "BroadcastsFailed",
+                "broadcasts-failed",
+                "Screens miss updates: the broadcaster fails at what is in a record",
             ),
-            runbook="broadcasts-failed",
-            says="Screens miss updates: the broadcaster fails at what is in a record",
-            threshold=0,
-            periods=1,
-        )
+            (
+                "ReplayNotLogged",
+                "replay-not-logged",
+                "Clients cannot be continued: the replay log does not take its rows",
+            ),
+        ):
+            new_alarm(
+                self,
+                name,
+                cloudwatch.Metric(
+                    namespace="Tickwire",
+                    metric_name=name,
+                    dimensions_map={"service": "broadcaster"},
+                    period=Duration.minutes(1),
+                    statistic="Sum",
+                ),
+                runbook=runbook,
+                says=says,
+                threshold=0,
+                periods=1,
+            )

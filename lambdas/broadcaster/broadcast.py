@@ -5,7 +5,7 @@ counted; what it said is in the next update or the next snapshot.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,12 +20,17 @@ from lambdas.broadcaster.messages import ANY_SYMBOL
 from lambdas.broadcaster.partition import Numbered, Partition
 from lambdas.broadcaster.replay_log import ReplayLog
 from lambdas.broadcaster.replay_rows import Block, Checkpoint
+from lambdas.broadcaster.roll_up import RollUp
 from lambdas.broadcaster.screens import Screens
+from lambdas.broadcaster.value import Value
 from lambdas.broadcaster.values import values_of
 from lambdas.delivery.event import StreamInput, decode_event, decode_input, inputs_by_partition, unbundled
 from lambdas.delivery.tracing import RecordSegments
 from tickwire.errors import DamagedRecord, UnknownRecordVersion
 from tickwire.records import Header, Record, RecordKind
+
+MINUTES_READ = 6_000
+"""Bars of a minute that are read for a partition in one invocation: an hour of a hundred symbols."""
 
 _log = Logger()
 _encode = msgspec.json.Encoder().encode
@@ -148,10 +153,22 @@ class Broadcast:
         checkpoint = partition.checkpoint(self._monotonic(), time=seconds)
         if checkpoint is not None:
             taken.checkpoints[source] = checkpoint
-        numbered = partition.number(records, values_of(records, partition=source), time=seconds)
+        values = values_of(records, partition=source)
+        numbered = partition.number(records, [*values, *self._rolled_up(partition.roll_up, values)], time=seconds)
         taken.blocks.append(partition.block(first, numbered))
         taken.numbered += [(source, one) for one in numbered]
         counts.records += len(records)
+
+    def _rolled_up(self, roll_up: RollUp, values: Sequence[Value]) -> list[Value]:
+        """Give the longer bars after these values; those whose minutes cannot be read now come with a later record."""
+        roll_up.take(values)
+        unread = roll_up.unread(MINUTES_READ)
+        if unread:
+            try:
+                roll_up.continue_from(self._table.read(unread))
+            except (BotoCoreError, ClientError) as error:
+                _log.warning("bars of a minute not read", reason=str(error))
+        return roll_up.values()
 
     def _store(self, counts: BroadcastCounts) -> None:
         now = self._monotonic()

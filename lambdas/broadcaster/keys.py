@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 
 from lambdas.broadcaster.conclusions import MARKET
 from lambdas.broadcaster.messages import BAR_TOPICS
+from lambdas.broadcaster.roll_up import MINUTES, TOPICS
 from lambdas.broadcaster.value import Key
 from tickwire.columns import QuoteBatch, TradeBatch
 from tickwire.records import Record
 
-ROLLED_UP: Mapping[str, tuple[str, ...]] = {}
+ROLLED_UP: Mapping[str, tuple[str, ...]] = {MINUTES: tuple(TOPICS)}
 """Topics whose values are made from those of another topic, by that topic."""
 
 

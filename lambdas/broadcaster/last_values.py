@@ -1,7 +1,7 @@
 """The newest values of a partition: what is still to be stored for snapshots, and when.
 
-Pure: the clock is handed in. A symbol's values of a topic are stored at most once a second, but a
-final bar at once. Lists (trades, gaps, …) continue what is stored already: a list that this process
+Pure: the clock is handed in. A symbol's values of a topic are stored at most once a second, the longer bars
+once in five, but a final bar at once. Lists (trades, gaps, …) continue what is stored already: a list that this process
 has not read yet is asked for by :meth:`LastValues.unread` and not stored before :meth:`LastValues.continue_from`.
 
 A row says up to which of its key's numbers all rows of the key are stored, its ``position``: of the rows that fall
@@ -17,6 +17,8 @@ from lambdas.broadcaster.messages import BarData, Data
 from lambdas.broadcaster.value import Key, Value
 
 STORE_SECONDS = 1.0
+_LONG_STORE_SECONDS = {"bars.5m": 5.0, "bars.1h": 5.0}
+"""What changes as often as a bar of a minute, and is looked at less closely."""
 _BARS_AT_HAND = 3
 
 
@@ -137,7 +139,8 @@ class LastValues:
         for key in list(self._changed):
             shelf = self._shelves[key]
             self._forget_old_bars(key, shelf)
-            ready = (shelf.changed if now - shelf.stored >= STORE_SECONDS else shelf.urgent) - shelf.unread
+            every = _LONG_STORE_SECONDS.get(key[0], STORE_SECONDS)
+            ready = (shelf.changed if now - shelf.stored >= every else shelf.urgent) - shelf.unread
             found = [StoredRow(Place(*key, at), _ordered(shelf.places[at]), shelf.position) for at in sorted(ready)]
             shelf.undo = None
             if ready == shelf.changed:

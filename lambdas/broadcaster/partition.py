@@ -12,6 +12,7 @@ from lambdas.broadcaster.keys import keys_of
 from lambdas.broadcaster.last_values import LastValues
 from lambdas.broadcaster.replay_log import Recovered
 from lambdas.broadcaster.replay_rows import Block, Checkpoint, Update
+from lambdas.broadcaster.roll_up import RollUp
 from lambdas.broadcaster.value import Key, Value
 from tickwire.records import Record
 
@@ -35,6 +36,7 @@ class Partition:
     ----------
     last : the counter of the last record
     values : the newest values, for snapshots
+    roll_up : the longer bars
     """
 
     def __init__(self, source: int, recovered: Recovered, *, last: int) -> None:
@@ -43,6 +45,7 @@ class Partition:
         self._checked = float("-inf")
         self.last = last
         self.values = LastValues()
+        self.roll_up = RollUp()
         self._restore(recovered)
 
     def checkpoint(self, now: float, *, time: int) -> Checkpoint | None:
@@ -80,3 +83,4 @@ class Partition:
                 Value(*update.key, said.at, said.keep, decode_data(update.topic, said.data)) for said in update.said()
             ]
             self.values.apply(values, {update.key: update.last}, counter=recovered.since)
+            self.roll_up.take(values)

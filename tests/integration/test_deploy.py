@@ -86,7 +86,7 @@ def test_the_streams_queues_tables_and_buckets_of_the_outputs_exist(
         assert summary["OpenShardCount"] == 1
     for name in ("FramesDlqUrl", "TradesDlqUrl", "LakeCommitsQueueUrl"):
         client("sqs").get_queue_attributes(QueueUrl=outputs[name], AttributeNames=["QueueArn"])
-    for name in ("ConnectionsTable", "SubscriptionsTable", "LastValuesTable"):
+    for name in ("ConnectionsTable", "SubscriptionsTable", "LastValuesTable", "ReplayTable"):
         assert client("dynamodb").describe_table(TableName=outputs[name])["Table"]["TableStatus"] == "ACTIVE"
     for name in ("LakeBucket", "FailuresBucket"):
         client("s3").head_bucket(Bucket=outputs[name])

@@ -44,6 +44,7 @@ TABLES = {
     "connections": ["connection_id:S"],
     "subscriptions": ["topic:S", "connection_id:S"],
     "last_values": ["item:S", "at:N"],
+    "replay": ["log:S", "counter:N"],
 }
 
 
@@ -100,6 +101,7 @@ class Cloud:
             "CONNECTIONS_TABLE": self.tables["connections"],
             "SUBSCRIPTIONS_TABLE": self.tables["subscriptions"],
             "LAST_VALUES_TABLE": self.tables["last_values"],
+            "REPLAY_TABLE": self.tables["replay"],
             "WEBSOCKET_ENDPOINT": f"{self.kinesis.meta.endpoint_url}/_aws/execute-api/{self._new_api(name)}/live",
             "POSTS_PER_SECOND": "10000",
         }

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from lambdas.broadcaster.broadcast import Broadcast, BroadcastCounts
 from lambdas.broadcaster.last_values_table import LastValuesTable
@@ -301,13 +302,45 @@ def test_the_last_continuity_of_a_symbol_is_sent_and_stored_and_takes_little_roo
     assert len(json.dumps(stored)) < 30_000
 
 
+def test_a_process_that_takes_over_rolls_up_with_the_stored_minutes(world: World) -> None:
+    world.subscribe("c1", "bars.5m#*", "bars.1h#*")
+    world.run(record(1, bars=(bar(60, 2, final=True),)))
+    world.run(record(2, bars=(bar(120, 1),)))
+    world.heard("c1")
+    world.now += 2
+    world.run(record(3, bars=(bar(180, 1),)), process=world.new_process())
+    found = world.items("c1")
+    for topic in ("bars.5m", "bars.1h"):
+        (data,) = found[topic, SYMBOL]
+        assert (data["start"], data["trades"], data["revision"], data["final"]) == (0, 3, 4, False)
+
+
+def test_minutes_that_cannot_be_read_hold_back_longer_bars_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.subscribe("c1", "bars.1m#*", "bars.1h#*")
+    read = world.broadcast._table.read
+
+    def away(places: object) -> object:
+        raise ReadTimeoutError(endpoint_url="x")
+
+    monkeypatch.setattr(world.broadcast._table, "read", away)
+    world.run(record(1, bars=(bar(60, 1),)))
+    assert world.items("c1").keys() >= {("bars.1m", SYMBOL)}
+    monkeypatch.setattr(world.broadcast._table, "read", read)
+    world.now += 1
+    world.run(record(2, bars=(bar(120, 1),)))
+    (data,) = world.items("c1")["bars.1h", SYMBOL]
+    assert data["trades"] == 2
+
+
 def test_every_stored_row_expires(world: World) -> None:
     world.run(record(1, bars=(bar(60, 9, final=True),), trades=trades(1)))
     rows = world.dynamodb.scan(TableName="last-values")["Items"]
     lives = {row["item"]["S"]: int(row["expires"]["N"]) - 1_700_000_000 for row in rows}
     assert lives == {
         f"bars.1m#{SYMBOL}": 2 * 86_400,
-        "bars.1m#*": 7 * 86_400,
+        f"bars.5m#{SYMBOL}": 7 * 86_400,
+        f"bars.1h#{SYMBOL}": 35 * 86_400,
+        **dict.fromkeys(("bars.1m#*", "bars.5m#*", "bars.1h#*"), 7 * 86_400),
         f"trades#{SYMBOL}": 7 * 86_400,
         "trades#*": 7 * 86_400,
     }
@@ -333,7 +366,8 @@ def test_a_process_that_missed_records_does_not_put_back_what_it_remembered(worl
 def test_a_symbol_that_moved_to_another_partition_is_stored_all_the_same(world: World) -> None:
     counts = world.run(record(9, bars=(bar(60, 1),)), record(1, partition=1, bars=(bar(60, 2),)))
     assert revisions(world.snapshot("bars.1m#*")["bars.1m", SYMBOL]) == [(60_000, 2)]
-    assert counts.rows_stored == 2
+    # Of each partition a minute, and the five minutes and the hour of it.
+    assert counts.rows_stored == 6
 
 
 def test_an_unreadable_record_is_left_out_and_the_rest_is_sent(world: World) -> None:
@@ -450,3 +484,136 @@ def test_the_markets_mood_is_heard_by_its_name_and_by_all(world: World) -> None:
     mood = [{"time": 60_000, "index": 62.0, "symbols": 5, "parts": []}]
     assert world.items("named") == world.items("all") == {("sentiment", "market:*"): mood}
     assert world.snapshot("sentiment#*") == {("sentiment", "market:*"): mood}
+
+
+def spans(messages: list[dict[str, Any]], topic: str = "trades") -> list[tuple[int, int, int]]:
+    """Give (source, from, to) of a topic's items."""
+    return [
+        (item["source"], item["from"], item["to"])
+        for message in messages
+        for item in message["items"]
+        if item["topic"] == topic
+    ]
+
+
+class Reluctant:
+    """A pace that says no until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.asked: list[int] = []
+
+    def due(self, now: float, posts: int) -> bool:
+        self.asked.append(posts)
+        return self.ready
+
+
+def test_a_record_takes_one_number_of_every_key_that_it_speaks_of(world: World) -> None:
+    world.subscribe("c1", "trades#*", "bars.1m#*")
+    world.run(record(1, trades=trades(1, 2)), record(2, bars=(bar(60, 1),)), record(3, trades=trades(3)))
+    first = world.heard("c1")
+    assert spans(first) == [(0, 1, 2)]
+    assert spans(first, "bars.1m") == [(0, 1, 1)]
+    world.run(record(4, trades=trades(4)), record(1, partition=5, trades=trades(9)))
+    assert sorted(spans(world.heard("c1"))) == [(0, 3, 3), (5, 1, 1)]
+
+
+def test_latency_has_no_numbers(world: World) -> None:
+    world.subscribe("c1", "health#*")
+    world.run(record(1, trades=trades(1, receive=1_699_999_999 * SECOND), hops=(("ingestor", 1),)))
+    ((item,),) = [message["items"] for message in world.heard("c1")]
+    assert set(item) == {"topic", "symbol", "data"}
+
+
+def test_what_is_not_due_waits_and_is_posted_as_one(world: World) -> None:
+    world.pace = pace = Reluctant()
+    world.broadcast = world.new_process()
+    world.subscribe("c1", "trades#*", "bars.1m#*")
+    world.subscribe("c2", "trades#*")
+    for counter in range(1, 4):
+        assert world.run(record(counter, bars=(bar(60, counter),), trades=trades(counter))).messages == 0
+    assert pace.asked == [2, 2, 2]
+    pace.ready = True
+    assert world.run(record(4, trades=trades(4))).messages == 2
+    heard = world.heard("c1")
+    assert (spans(heard), spans(heard, "bars.1m")) == ([(0, 1, 4)], [(0, 1, 3)])
+    data = {item["topic"]: item["data"] for message in heard for item in message["items"]}
+    assert [one["id"] for one in data["trades"]] == [1, 2, 3, 4]
+    assert revisions(data["bars.1m"]) == [(60_000, 3)]
+    world.run(record(5, trades=trades(5)))
+    assert spans(world.heard("c2")) == [(0, 1, 4), (0, 5, 5)]
+
+
+def test_a_process_that_takes_a_partition_over_goes_on_where_the_numbers_were(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    world.run(record(1, trades=trades(1)), record(2, trades=trades(2)))
+    world.run(record(3, trades=trades(3)))
+    counts = world.run(record(4, trades=trades(4)), process=world.new_process())
+    assert counts.jumps == 0
+    assert spans(world.heard("c1")) == [(0, 1, 2), (0, 3, 3), (0, 4, 4)]
+    # And back again.
+    assert world.run(record(5, trades=trades(5))).jumps == 0
+    assert spans(world.heard("c1")) == [(0, 5, 5)]
+
+
+def test_a_process_that_knows_no_numbers_goes_on_above_all_that_were_given(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    world.run(*(record(counter, trades=trades(counter)) for counter in range(1, 4)))
+    for row in world.dynamodb.scan(TableName="replay")["Items"]:
+        world.dynamodb.delete_item(TableName="replay", Key={name: row[name] for name in ("log", "counter")})
+    counts = world.run(record(9, trades=trades(9)), process=world.new_process())
+    assert counts.jumps == 1
+    assert spans(world.heard("c1")) == [(0, 1, 3), (0, 9, 9)]
+
+
+def test_a_log_that_is_away_is_counted_and_does_not_stop_the_updates(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    world.run(record(1, trades=trades(1)))
+    world.dynamodb.delete_table(TableName="replay")
+    counts = world.run(record(2, trades=trades(2)), record(1, partition=7, trades=trades(5)))
+    # Two blocks, and the new partition's checkpoint.
+    assert (counts.not_logged, counts.messages) == (3, 1)
+    assert sorted(spans(world.heard("c1"))) == [(0, 1, 1), (0, 2, 2), (7, 1, 1)]
+
+
+def test_the_log_is_written_before_anything_is_posted(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    logged: list[int] = []
+    post = world.posts.post_to_connection
+
+    def look(**request: Any) -> None:
+        logged.append(len(world.dynamodb.scan(TableName="replay")["Items"]))
+        post(**request)
+
+    world.posts.post_to_connection = look
+    world.run(record(1, trades=trades(1)))
+    assert logged == [2]
+
+
+def test_a_newcomer_hears_all_of_the_last_seconds_with_its_numbers(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    world.run(record(1, trades=trades(1)))
+    world.now += 3.5
+    world.run(record(2, trades=trades(2)))
+    world.subscribe("c2", "trades#*")
+    world.now += 0.2
+    world.run(record(3, trades=trades(3)))
+    assert world.heard("c2") == []
+    world.now += 0.4
+    world.run(record(4, trades=trades(4)))
+    heard = world.heard("c2")
+    assert spans(heard) == [(0, 2, 4)]
+    assert [one["id"] for one in heard[0]["items"][0]["data"]] == [2, 3, 4]
+    world.run(record(5, trades=trades(5)))
+    assert spans(world.heard("c2")) == [(0, 5, 5)]
+
+
+def test_a_snapshot_says_up_to_which_number_it_is(world: World) -> None:
+    world.run(record(1, trades=trades(1)), record(2, trades=trades(2)))
+    world.run(record(3, trades=trades(3)))  # Waits: stored once a second.
+    (item,) = Snapshots(world.dynamodb, "last-values", pool=world.pool).read([f"trades#{SYMBOL}"])
+    assert item.positions == {"0": 2}
+    world.now += 1
+    world.run(record(4, trades=trades(4)))
+    (item,) = Snapshots(world.dynamodb, "last-values", pool=world.pool).read([f"trades#{SYMBOL}"])
+    assert item.positions == {"0": 4}

@@ -21,7 +21,8 @@ from lambdas.broadcaster.pacing import Pacing
 from lambdas.broadcaster.post_signer import PostSigner
 from lambdas.broadcaster.posts import Posts
 
-POST_SECONDS = 0.3
+POST_SECONDS = 0.5
+"""The patience of an outbox with slow connections; others wait for a machine that is busy."""
 
 
 class Api:
@@ -35,7 +36,6 @@ class Api:
         self.always: dict[str, int | str] = {}
         self.heard: dict[str, list[bytes]] = {}
         self.asked: list[str] = []
-        self.at: list[float] = []
         self.delay = 0.0
         self.under_way = self.most_under_way = 0
         self.sockets: set[object] = set()
@@ -67,13 +67,16 @@ class Api:
         self._started.set()
         await self._ended.wait()
         await runner.cleanup()
+        ending = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def _post(self, request: web.Request) -> web.Response:
         assert request.headers["Authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKID/")
         connection_id = unquote(request.match_info["connection_id"])
         body = await request.read()
         self.asked.append(connection_id)
-        self.at.append(time.monotonic())
         self.sockets.add(request.transport)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
@@ -83,7 +86,7 @@ class Api:
             planned = self.plan.get(connection_id)
             step = planned.pop(0) if planned else self.always.get(connection_id, 200)
             if step == "slow":
-                await asyncio.sleep(POST_SECONDS * 10)
+                await asyncio.sleep(3_600)
             if step == "cut":
                 assert request.transport is not None
                 request.transport.close()
@@ -120,14 +123,29 @@ def api() -> Iterator[Api]:
     api.close()
 
 
-@pytest.fixture
-def world(api: Api) -> Iterator[Any]:
+def new_world(api: Api, *, seconds: float, share: float = 10_000) -> Iterator[Any]:
     signer = PostSigner(Credentials("AKID", "secret"), "eu-west-1", endpoint_url=f"http://127.0.0.1:{api.port}/live")
-    posts, rows, pacing = Posts(signer, connections=CONCURRENCY, seconds=POST_SECONDS), Rows(), Pacing(10_000)
+    posts, rows, pacing = Posts(signer, connections=CONCURRENCY, seconds=seconds), Rows(), Pacing(share)
     outbox = Outbox(posts, rows, rows, pacing=pacing)  # type: ignore[arg-type]
-    yield SimpleNamespace(outbox=outbox, rows=rows, pacing=pacing, posts=posts)
+    yield SimpleNamespace(outbox=outbox, rows=rows, pacing=pacing)
     outbox._loop.run_until_complete(posts.close())
     outbox.close()
+
+
+@pytest.fixture
+def world(api: Api) -> Iterator[Any]:
+    yield from new_world(api, seconds=20.0)
+
+
+@pytest.fixture
+def impatient(api: Api) -> Iterator[Any]:
+    yield from new_world(api, seconds=POST_SECONDS)
+
+
+@pytest.fixture
+def narrow(api: Api) -> Iterator[Any]:
+    """One with a thousand posts a second."""
+    yield from new_world(api, seconds=20.0, share=1_000)
 
 
 def counts(delivered: Any) -> tuple[int, int, int, int]:
@@ -196,23 +214,23 @@ def test_refusals_slow_the_pace(world: Any, api: Api) -> None:
     assert world.pacing._rate(time.monotonic()) < 0.6 * before
 
 
-def test_slow_connections_delay_nobody(world: Any, api: Api) -> None:
+def test_slow_connections_delay_nobody(impatient: Any, api: Api) -> None:
     """One post of each is waited for, beside the others' and not again in the same delivery."""
     slow = {f"s{n}": [b"1", b"2", b"3"] for n in range(CONCURRENCY // 2)}
     api.always = dict.fromkeys(slow, "slow")
     healthy = {f"h{n}": [b"1"] for n in range(200)}
     began = time.monotonic()
-    assert counts(world.outbox.deliver(slow | healthy)) == (200, 3 * len(slow), 0, 0)
-    assert time.monotonic() - began < 4 * POST_SECONDS
+    assert counts(impatient.outbox.deliver(slow | healthy)) == (200, 3 * len(slow), 0, 0)
+    assert time.monotonic() - began < 10 * POST_SECONDS
     assert all(count == 1 for count in Counter(api.asked).values())
 
 
-def test_who_was_slow_comes_last_the_next_time(world: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_slow_comes_last_the_next_time(impatient: Any, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CONCURRENCY", 1)
     api.plan["s"] = ["slow"]
-    world.outbox.deliver({"s": [b"1"], "h": [b"1"]})
+    impatient.outbox.deliver({"s": [b"1"], "h": [b"1"]})
     api.asked.clear()
-    world.outbox.deliver({"s": [b"2"], "h": [b"2"]})
+    impatient.outbox.deliver({"s": [b"2"], "h": [b"2"]})
     assert api.asked == ["h", "s"]
     assert api.heard["s"] == [b"2"]
 
@@ -233,15 +251,11 @@ def test_what_is_not_begun_in_time_is_dropped_and_comes_first_the_next_time(
     assert set(api.asked[:2]) <= left
 
 
-def test_posts_of_a_delivery_are_spread(api: Api) -> None:
-    signer = PostSigner(Credentials("AKID", "secret"), "eu-west-1", endpoint_url=f"http://127.0.0.1:{api.port}/live")
-    posts, rows = Posts(signer, connections=CONCURRENCY), Rows()
-    outbox = Outbox(posts, rows, rows, pacing=Pacing(1_000))  # type: ignore[arg-type]
-    assert counts(outbox.deliver({f"c{n}": [b"1"] for n in range(500)})) == (500, 0, 0, 0)
+def test_posts_of_a_delivery_are_spread(narrow: Any) -> None:
+    began = time.monotonic()
+    assert counts(narrow.outbox.deliver({f"c{n}": [b"1"] for n in range(500)})) == (500, 0, 0, 0)
     # The first 45 at once, the others at 900 a second.
-    assert api.at[-1] - api.at[0] > 0.45
-    outbox._loop.run_until_complete(posts.close())
-    outbox.close()
+    assert time.monotonic() - began > 0.5
 
 
 def test_no_server_at_all_drops_everything_and_does_not_fail(world: Any, api: Api) -> None:
