@@ -14,6 +14,7 @@ READER_ROUTES = (
     "GET /v1/bars",
     "GET /v1/continuity",
     "GET /v1/predictions",
+    "GET /v1/predictions/{id}/explanation",
     "GET /v1/signals",
     "GET /v1/sentiment",
     "GET /v1/indicators",

@@ -13,7 +13,8 @@ from cdk.constructs.alarm import new_alarm
 from cdk.constructs.database import OPERATOR, READER
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.gradual_function import shift_gradually
-from cdk.constructs.grants import grant_items, grant_put_records
+from cdk.constructs.grants import grant_invoke_endpoint, grant_items, grant_put_records
+from cdk.constructs.model_endpoint import endpoint_name
 from cdk.constructs.rest_api import RestApi
 from cdk.constructs.rest_routes import OPERATOR_ROUTES, READER_ROUTES
 from cdk.constructs.screen_api import STAGE_NAME, ScreenApi
@@ -220,7 +221,11 @@ class DeliveryStack(Stack):
             self, "RestGroup", vpc=network.vpc, description="REST API function", allow_all_outbound=False
         )
         # The gateway endpoint is a route and not an address; the subnets have no other way out.
-        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "DynamoDB by the gateway endpoint")
+        group.add_egress_rule(
+            ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "DynamoDB by its gateway, the model by its endpoint"
+        )
+        network.open_endpoints_to(group, "REST API")
+        endpoint = endpoint_name(self._shared["settings"])
         function = ServiceFunction(
             self,
             "RestApi",
@@ -231,6 +236,8 @@ class DeliveryStack(Stack):
                 "TICKWIRE_DATABASE_IAM": "true",
                 "TICKWIRE_TICKETS_TABLE": self._identity.tickets.table_name,
                 "TICKWIRE_LAST_VALUES_TABLE": self._data.last_values.table_name,
+                # By name: the model's stack comes later.
+                "TICKWIRE_MODEL_ENDPOINT": endpoint,
             },
             vpc=network.vpc,
             security_groups=[group],
@@ -240,6 +247,7 @@ class DeliveryStack(Stack):
         self._data.database.grant_proxy_login(function.role, READER)
         self._identity.grant_issuing(function.role)
         grant_items(function.role, self._data.last_values, "GetItem")
+        grant_invoke_endpoint(function.role, endpoint)
         return function
 
     def _new_operator_function(self, network: NetworkStack, streams: StreamsStack) -> ServiceFunction:
