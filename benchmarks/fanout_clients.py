@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -19,6 +20,8 @@ import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from benchmarks.open_files import allow_open_files
+
+Listener = TypeVar("Listener", bound=WSListener)
 
 _AT_ONCE = 64
 _QUIET_SECONDS = 1.0
@@ -90,8 +93,9 @@ class _Client(WSListener):
         self._seen.take(self._number, payload)
 
 
-def _always(client: _Client) -> Callable[[], _Client]:
-    # picows hands the handshake to whatever takes arguments, also such as have defaults.
+def always(client: Listener) -> Callable[[], Listener]:
+    """Give picows a listener that is made already."""
+    # It hands the handshake to whatever takes arguments, also such as have defaults.
     return lambda: client
 
 
@@ -105,7 +109,7 @@ async def _run(url: str, count: int, *, ask: bool) -> None:
         for number in numbers:
             address = url if ask else f"{url}/c{number}"
             client = _Client(number, seen, ask=ask)
-            transport, _ = await ws_connect(_always(client), address, websocket_handshake_timeout=60)
+            transport, _ = await ws_connect(always(client), address, websocket_handshake_timeout=60)
             transports.append(transport)
             if client.name is not None:
                 transport.send(WSMsgType.TEXT, b'{"action":"who"}')
@@ -133,15 +137,16 @@ def _report(seen: Seen, cpu_seconds: float) -> dict[str, object]:
         "bytes": seen.bytes,
         "holes": seen.holes,
         "repeats": seen.repeats,
-        "latency_ms": _percentiles(np.array(seen.latencies) / 1e6),
-        "interval_ms": _percentiles(np.array(seen.intervals) * 1e3),
+        "latency_ms": percentiles(np.array(seen.latencies) / 1e6),
+        "interval_ms": percentiles(np.array(seen.intervals) * 1e3),
         "busiest_second": max((sum(seen.by_tenth[at + n] for n in range(10)) for at in list(seen.by_tenth)), default=0),
         "cpu_seconds": cpu_seconds,
         "last": last,
     }
 
 
-def _percentiles(values: np.ndarray) -> dict[str, float]:
+def percentiles(values: np.ndarray) -> dict[str, float]:
+    """Give the median, the 99th percentile and the greatest; nothing of nothing."""
     if not len(values):
         return {}
     p50, p99, most = (float(round(value, 2)) for value in np.percentile(values, (50, 99, 100)))
