@@ -8,6 +8,7 @@ from cdk.costs import prices as price
 from cdk.costs.flow import COMMIT_SECONDS, CPU_SHARE, Flow
 from cdk.costs.inventory import Inventory
 from cdk.costs.replay import replay_units
+from lambdas.broadcaster.pacing import Pacing
 
 # Assumed. Lambda's two lines about an invocation and the line of metrics, with CloudWatch's 26 bytes each.
 LOG_BYTES = 1_500
@@ -246,7 +247,10 @@ def _screens(flow: Flow) -> Iterator[Item]:
     yield Item("DynamoDB", "leases and subscribers", writes + reads, "units", usd)
     if not (load.clients and flow.share):
         return
-    posts = load.clients * min(flow.shards, load.client_symbols) / flow.shards * flow.invocations("broadcaster")
+    # By shard: whoever listens to something in it, once an invocation, but no more often than the pace is.
+    listeners = load.clients * min(flow.shards, load.client_symbols) / flow.shards
+    pace = 1 / Pacing(flow.settings.posts_per_second()).interval(math.ceil(listeners))
+    posts = listeners * flow.shards * min(flow.invocations("broadcaster") / flow.shards, pace)
     size = load.clients * load.client_symbols / flow.share.symbols * volumes.screen_bytes
     messages = max(posts, size / _MESSAGE_UNIT) * price.SECONDS
     usd = messages / price.MILLION * price.WEBSOCKET_MILLION

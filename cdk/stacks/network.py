@@ -30,7 +30,7 @@ _INTERFACES = {
         "sqs",
         ("sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"),
     ),
-    # Signals ask the model.
+    # Signals and the REST API ask the model.
     "SageMakerRuntime": (
         ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_RUNTIME,
         "sagemaker",

@@ -10,16 +10,29 @@ from lambdas.delivery.aws import aws_client
 from lambdas.delivery.settings import read_settings
 from lambdas.identity.tickets import Tickets
 from lambdas.postgres.database import Database, DatabaseSettings, connect_for_reading
-from lambdas.rest_api import conclusion_routes, market_routes, risk_routes, service_routes
+from lambdas.rest_api import conclusion_routes, explanation_routes, market_routes, risk_routes, service_routes
 from lambdas.rest_api.application import Application
 from lambdas.rest_api.latest import LatestIndicators
+from tickwire.forecast.explainer import EXPLAINER_CONFIG, EndpointExplainer
+from tickwire.model.features import SCHEMA
 
 
 class FunctionSettings(msgspec.Struct, frozen=True):
-    """The function's environment, beside the database's."""
+    """The function's environment, beside the database's.
+
+    ``model_endpoint`` names the endpoint that explains predictions; without it there are no explanations.
+    """
 
     tickets_table: str
     last_values_table: str
+    model_endpoint: str = ""
+
+
+def new_explainer(endpoint: str) -> EndpointExplainer | None:
+    """Make the client of the model's endpoint; None where none is named."""
+    if not endpoint:
+        return None
+    return EndpointExplainer(aws_client("sagemaker-runtime", config=EXPLAINER_CONFIG), endpoint=endpoint, schema=SCHEMA)
 
 
 logger = Logger()
@@ -37,6 +50,7 @@ indicators = LatestIndicators(_dynamodb, _tables.last_values_table)
 service_routes.add_routes(app, database=database, tickets=tickets)
 market_routes.add_routes(app, database=database)
 conclusion_routes.add_routes(app, database=database, indicators=indicators)
+explanation_routes.add_routes(app, database=database, explainer=new_explainer(_tables.model_endpoint))
 risk_routes.add_routes(app, database=database)
 
 

@@ -53,13 +53,18 @@ def live_rows(rings: Minutes, end: int) -> LiveRows:
 
     ``rings`` : (S, SLOTS), see :mod:`tickwire.features.minutes`
     """
-    grid = trailing_grid(rings, end)
+    return rows_of_bars(trailing_grid(rings, end))
+
+
+def rows_of_bars(grid: BarGrid) -> LiveRows:
+    """Make the rows of S symbols as known at the end of their 96 newest bars of 15 minutes, columns (S, 96)."""
     features = bar_features(grid).astype(np.float32)[:, -WINDOW:]
     present = np.isfinite(grid.close)
+    symbols = len(present)
     return LiveRows(
-        rows=features.reshape(len(rings), SCHEMA.width),
+        rows=features.reshape(symbols, SCHEMA.width),
         newest=features[:, -1],
-        usable=usable(features)[:, -1] if len(rings) else np.empty(0, np.bool_),
+        usable=usable(features)[:, -1] if symbols else np.empty(0, np.bool_),
         close=_last(grid),
         sigma=volatility(grid.close)[:, -1],
         lacking=present[:, :_EARLY].sum(axis=-1) == 0,

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tickwire.features.bar_features import bar_features
 from tickwire.features.bar_grid import COLUMNS, on_grid
+from tickwire.features.minute_bars import bars_of_minutes
 from tickwire.features.minutes import (
     BARS,
     MINUTE_NS,
@@ -69,6 +70,28 @@ def test_minute_by_minute_gives_what_resampling_the_whole_gives(seed: int, extra
     expected = _by_pandas(rows, end).reindex(pd.to_datetime(grid.start, utc=True))
     for name in COLUMNS:
         np.testing.assert_allclose(getattr(grid, name)[0], expected[name], rtol=1e-9, err_msg=name)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), extra=st.integers(-SLOTS, 200), there=st.sampled_from([0.02, 0.7, 1.0]))
+def test_bars_of_minutes_are_those_of_a_ring_that_holds_them(seed: int, extra: int, there: float) -> None:
+    rows = _market(seed, SLOTS + 200, there=there)
+    end = BEGIN + MINUTE_NS * (SLOTS + extra)
+    rings = new_rings(1)
+    before = rows[rows["start"] < end]
+    put_minutes(rings, np.zeros(len(before), np.intp), before)
+    expected = trailing_grid(rings, end)
+    grid = bars_of_minutes(np.random.default_rng(seed).permutation(rows), end)
+    assert (grid.interval, grid.start.tolist()) == (expected.interval, expected.start.tolist())
+    for name in COLUMNS:
+        np.testing.assert_allclose(getattr(grid, name), getattr(expected, name), rtol=1e-12, err_msg=name)
+
+
+def test_bars_of_what_is_no_minute_are_refused() -> None:
+    with pytest.raises(ValueError, match="full minutes"):
+        bars_of_minutes(_market(1, 3), BEGIN + 1)
+    with pytest.raises(ValueError, match="full minutes"):
+        bars_of_minutes(minute_rows(np.array([BEGIN + 1]), volume=np.ones(1)), BEGIN)
 
 
 def test_features_of_the_trailing_grid_are_those_of_all_quarters_at_that_phase() -> None:

@@ -100,7 +100,7 @@ def test_a_row_has_the_same_explanation_each_time_and_beside_others(rows: Float3
     np.testing.assert_array_equal(together[2:3], alone)
 
 
-def test_one_call_answers_all(rows: Float32, background: Float32) -> None:
+def test_two_calls_answer_all(rows: Float32, background: Float32) -> None:
     asked = []
 
     def counted(mixed: Float32) -> Float32:
@@ -108,4 +108,31 @@ def test_one_call_answers_all(rows: Float32, background: Float32) -> None:
         return linear(mixed)
 
     explain(counted, rows, background, features=FEATURES)
-    assert asked == [len(rows) * 4 * (FEATURES + 1)]
+    assert asked == [len(rows) * 4 * (FEATURES + 1), len(rows) * 2 * (BARS + 1)]
+
+
+def test_a_linear_model_charges_a_bar_with_what_it_adds(rows: Float32, background: Float32) -> None:
+    bars = explain(linear, rows, background, features=FEATURES).bars
+    expected = 0.01 * ((by_feature(rows) - by_feature(background[None])) @ [1.0, -2.0, 0.5, 0.0])
+    np.testing.assert_allclose(bars, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", [linear, interacting])
+def test_bars_add_up_to_what_features_add_up_to(model: Model, rows: Float32, background: Float32) -> None:
+    found = explain(model, rows, background, features=FEATURES)
+    np.testing.assert_allclose(found.bars.sum(axis=1), found.contributions.sum(axis=1), atol=1e-6)
+    np.testing.assert_allclose(found.base + found.bars.sum(axis=1), model(rows), atol=1e-6)
+
+
+def test_many_permutations_charge_bars_by_the_definition(rows: Float32, background: Float32) -> None:
+    def value(bars: tuple[int, ...]) -> float:
+        mixed = background.reshape(BARS, FEATURES).copy()
+        mixed[list(bars)] = rows[0].reshape(BARS, FEATURES)[list(bars)]
+        return float(interacting(mixed.reshape(1, -1))[0])
+
+    expected = np.zeros(BARS)
+    for order in itertools.permutations(range(BARS)):
+        for place, bar in enumerate(order):
+            expected[bar] += (value(order[: place + 1]) - value(order[:place])) / math.factorial(BARS)
+    found = explain(interacting, rows[:1], background, features=FEATURES, bar_permutations=2_000)
+    np.testing.assert_allclose(found.bars[0], expected, atol=5e-3)

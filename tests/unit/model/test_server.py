@@ -151,6 +151,8 @@ async def test_explanations_name_each_feature_and_add_up(arrow: bool) -> None:
     assert list(explanation["contributions"]) == list(SCHEMA.names)
     assert explanation["contributions"]["return_1"] == pytest.approx(prediction["probability"] - 0.5)
     assert sum(explanation["contributions"].values()) == pytest.approx(explanation["contributions"]["return_1"])
+    # Only the newest bar differs from the usual row.
+    assert explanation["bars"] == pytest.approx([0.0] * (SCHEMA.window - 1) + [prediction["probability"] - 0.5])
 
 
 async def test_a_model_without_a_reference_explains_nothing(application: ModelApplication) -> None:

@@ -81,7 +81,7 @@ class World:
         self.now += seconds
 
     def subscribe(self, connection_id: str, *keys: str) -> None:
-        self.connections.open(connection_id, User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000))
+        self.connections.admit(connection_id, User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000))
         self.connections.reserve(connection_id, keys)
         self.connections.listen(connection_id, keys)
 
