@@ -9,6 +9,7 @@ and rows follow from the market's seed; CPU seconds are those of this machine.
 
 import json
 import math
+import sys
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass, fields
@@ -20,6 +21,7 @@ import numpy as np
 from benchmarks.market import narrowed, simulate, sorted_trades
 from lambdas.broadcaster.last_values import LastValues
 from lambdas.broadcaster.messages import Item, update_messages
+from lambdas.broadcaster.roll_up import RollUp
 from lambdas.broadcaster.value import Value
 from lambdas.broadcaster.values import values_of
 from lambdas.lake_writer.files import data_files
@@ -172,6 +174,7 @@ class _Screen:
 
     def __init__(self) -> None:
         self._values = LastValues()
+        self._roll_up = RollUp()
         self.cpu = 0.0
         self.bytes = self.write_units = 0
 
@@ -179,8 +182,11 @@ class _Screen:
         """Make the messages of a record, and the rows that fall due with it."""
         began = time.process_time()
         values = values_of([record], partition=record.header.partition)
+        # This is of a process that has read what was stored before: nothing was.
+        self._roll_up.take(values)
+        self._roll_up.continue_from(dict.fromkeys(self._roll_up.unread(sys.maxsize), ()))
+        values += self._roll_up.values()
         self._values.apply(values)
-        # Those of a process that has read what was stored before: nothing was.
         self._values.continue_from(dict.fromkeys(self._values.unread(), ()))
         news: dict[tuple[str, str], list[bytes]] = defaultdict(list)
         for value in values:

@@ -339,7 +339,7 @@ class LocalPlatform:
 
         client = boto3.client("lambda", endpoint_url=self.emulator.endpoint_url)
         # Those of the APIs answer requests, not records; the watcher is their first client.
-        others = ("authorizer", "migrations", "rest_api", "websocket")
+        others = ("authorizer", "migrations", "operator_api", "rest_api", "websocket")
         names = [name for folder, name in self.deployment.functions.items() if folder not in others]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for _ in pool.map(lambda name: client.invoke(FunctionName=name, Payload=b'{"Records": []}'), names):

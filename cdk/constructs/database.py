@@ -22,6 +22,7 @@ WRITER = "tickwire_writer"
 BACKFILLER = "tickwire_backfiller"
 # As above; it reads what clients may know.
 READER = "tickwire_reader"
+OPERATOR = "tickwire_operator"
 PORT = 5432
 _OWNER = "tickwire_owner"
 _PARAMETERS = {

@@ -25,3 +25,11 @@ READER_ROUTES = (
     "POST /v1/risk/portfolio",
 )
 """Of ``lambdas/rest_api``."""
+
+OPERATOR_ROUTES = (
+    "GET /v1/dead-letters",
+    "GET /v1/dead-letters/{kind}/{key}",
+    "POST /v1/dead-letters/redrive",
+    "GET /v1/audit-log",
+)
+"""Of ``lambdas/operator_api``."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from cdk.costs import prices as price
 from cdk.costs.flow import COMMIT_SECONDS, CPU_SHARE, Flow
 from cdk.costs.inventory import Inventory
+from cdk.costs.replay import replay_units
+from lambdas.broadcaster.pacing import Pacing
 
 # Assumed. Lambda's two lines about an invocation and the line of metrics, with CloudWatch's 26 bytes each.
 LOG_BYTES = 1_500
@@ -233,6 +235,9 @@ def _screens(flow: Flow) -> Iterator[Item]:
     units = volumes.write_units * flow.partitions * price.SECONDS
     usd = units / price.MILLION * price.DYNAMODB_WRITE_MILLION
     yield Item("DynamoDB", "last values for snapshots", units, "write units", usd)
+    units = replay_units(flow) * price.SECONDS
+    usd = units / price.MILLION * price.DYNAMODB_WRITE_MILLION
+    yield Item("DynamoDB", "log of what clients may miss", units, "write units", usd)
     # Each ingestor renews each group and itself every five seconds; the broadcaster looks for newcomers twice a
     # second in each of its processes.
     groups = math.ceil(load.symbols / flow.settings.ingestor.symbols_a_group)
@@ -242,7 +247,10 @@ def _screens(flow: Flow) -> Iterator[Item]:
     yield Item("DynamoDB", "leases and subscribers", writes + reads, "units", usd)
     if not (load.clients and flow.share):
         return
-    posts = load.clients * min(flow.shards, load.client_symbols) / flow.shards * flow.invocations("broadcaster")
+    # By shard: whoever listens to something in it, once an invocation, but no more often than the pace is.
+    listeners = load.clients * min(flow.shards, load.client_symbols) / flow.shards
+    pace = 1 / Pacing(flow.settings.posts_per_second()).interval(math.ceil(listeners))
+    posts = listeners * flow.shards * min(flow.invocations("broadcaster") / flow.shards, pace)
     size = load.clients * load.client_symbols / flow.share.symbols * volumes.screen_bytes
     messages = max(posts, size / _MESSAGE_UNIT) * price.SECONDS
     usd = messages / price.MILLION * price.WEBSOCKET_MILLION

@@ -37,6 +37,7 @@ _FUNCTIONS = {
     # API Gateway waits ten seconds for an authorizer and thirty for an answer.
     "authorizer": {"memory": 512, "timeout_seconds": 9},
     "rest_api": {"memory": 1024, "timeout_seconds": 20},
+    "operator_api": {"memory": 1024, "timeout_seconds": 29},
     "migrations": {"memory": 512, "timeout_seconds": 300},
     # A dataset of a year is read whole, and an endpoint takes minutes to be made.
     "model_rollout": {"memory": 1769, "timeout_seconds": 120},

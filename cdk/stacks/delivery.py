@@ -8,14 +8,15 @@ from aws_cdk import aws_cognito as cognito
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from cdk.constructs.acknowledge import acknowledge
 from cdk.constructs.alarm import new_alarm
-from cdk.constructs.database import READER
+from cdk.constructs.database import OPERATOR, READER
 from cdk.constructs.function_code import FunctionSource
 from cdk.constructs.gradual_function import shift_gradually
-from cdk.constructs.grants import grant_invoke_endpoint, grant_items
+from cdk.constructs.grants import grant_invoke_endpoint, grant_items, grant_put_records
 from cdk.constructs.model_endpoint import endpoint_name
 from cdk.constructs.rest_api import RestApi
-from cdk.constructs.rest_routes import READER_ROUTES
+from cdk.constructs.rest_routes import OPERATOR_ROUTES, READER_ROUTES
 from cdk.constructs.screen_api import STAGE_NAME, ScreenApi
 from cdk.constructs.service_function import ServiceFunction
 from cdk.constructs.site import WEBSOCKET_PATH, Site
@@ -36,6 +37,15 @@ _REST_REQUIREMENTS = (
     "msgspec",
     "nanoarrow",
     "numpy",
+    "psycopg[binary]",
+    "pydantic",
+)
+_OPERATOR_REQUIREMENTS = (
+    "aws-lambda-powertools[tracer]",
+    "boto3",
+    "msgspec",
+    "numpy",
+    "pcodec",
     "psycopg[binary]",
     "pydantic",
 )
@@ -81,9 +91,11 @@ class DeliveryStack(Stack):
         self.websocket, self.broadcaster = self._new_screen_functions(screens, streams)
         self.authorizer = self._new_authorizer(clients)
         self.answers = self._new_rest_function(network)
+        self.operators = self._new_operator_function(network, streams)
         screens.route_to(shift_gradually(self.websocket, screens.errors), authorizer=shift_gradually(self.authorizer))
         rest.verify(issuer=identity.issuer, clients=clients)
         rest.route_to(shift_gradually(self.answers, rest.errors), READER_ROUTES)
+        rest.route_to(shift_gradually(self.operators, rest.errors), OPERATOR_ROUTES, name="Operators")
         self._alarm_on_what_lambda_cannot_see()
         # Where clients connect: on a laptop to the API itself.
         self.websocket_url = screens.stage.url
@@ -99,7 +111,7 @@ class DeliveryStack(Stack):
         CfnOutput(self, "RestApiId", value=rest.api.api_id)
         CfnOutput(self, "RestApiUrl", value=f"https://{rest.host}")
         CfnOutput(self, "PageClientId", value=page.user_pool_client_id)
-        for function in (self.websocket, self.broadcaster, self.authorizer, self.answers):
+        for function in (self.websocket, self.broadcaster, self.authorizer, self.answers, self.operators):
             CfnOutput(self, f"{function.node.id}Function", value=function.function.function_name)
 
     def _new_site(self, edge: EdgeStack | None, screens: ScreenApi, rest: RestApi) -> Site | None:
@@ -236,6 +248,38 @@ class DeliveryStack(Stack):
         self._identity.grant_issuing(function.role)
         grant_items(function.role, self._data.last_values, "GetItem")
         grant_invoke_endpoint(function.role, endpoint)
+        return function
+
+    def _new_operator_function(self, network: NetworkStack, streams: StreamsStack) -> ServiceFunction:
+        """Make the function of what operators alone may do, by itself: readers' function cannot do any of it."""
+        group = ec2.SecurityGroup(
+            self, "OperatorGroup", vpc=network.vpc, description="Operator API function", allow_all_outbound=False
+        )
+        # S3's gateway endpoint is a route and not an address; the subnets have no other way out.
+        group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Kinesis, and S3 by the gateway endpoint")
+        function = ServiceFunction(
+            self,
+            "OperatorApi",
+            name="operator_api",
+            requirements=_OPERATOR_REQUIREMENTS,
+            environment={
+                "TICKWIRE_DATABASE_URL": self._data.database.proxy_url(OPERATOR),
+                "TICKWIRE_DATABASE_IAM": "true",
+                "TICKWIRE_DEAD_LETTER_BUCKET": streams.dead_letters.bucket_name,
+                "TICKWIRE_RAW_STREAM": streams.trades_raw.stream_name,
+            },
+            vpc=network.vpc,
+            security_groups=[group],
+            **self._shared,
+        )
+        network.open_endpoints_to(group, "Operator API")
+        self._data.database.open_proxy_to(group, "Operator API")
+        self._data.database.grant_proxy_login(function.role, OPERATOR)
+        streams.dead_letters.grant_get_object(function.role)
+        grant_put_records(function.role, streams.trades_raw)
+        acknowledge(
+            function, {"AwsSolutions-IAM5[Resource::…/*]": "Any letter may be looked at; the bucket holds nothing else"}
+        )
         return function
 
     def _alarm_on_what_lambda_cannot_see(self) -> None:

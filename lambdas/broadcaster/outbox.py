@@ -19,8 +19,11 @@ from lambdas.websocket.posts import PostFailed
 CONCURRENCY = 128
 """Posts under way at once. At 15 ms a post they are 8,500 a second, more than a process' share."""
 
-DELIVERY_SECONDS = 3.0
-"""Beside the time for which pacing spreads the posts. What is not begun by then is dropped, and served first next."""
+DELIVERY_SECONDS = 8.0
+"""Beside the time for which pacing spreads the posts. What is not begun by then is dropped, and served first next.
+
+Long, as a hole is asked for again, which a processor that is behind can afford least.
+"""
 MAX_DELIVERY_SECONDS = 20.0
 """Well below the function's timeout."""
 REMOVAL_SECONDS = 2.0
@@ -37,6 +40,11 @@ class Post(Protocol):
 
     async def post(self, connection_id: str, message: bytes) -> int:
         """Post a message; gives the HTTP status."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,8 @@ class Outbox:
         return Delivered(flush.posted, expected - flush.posted, len(flush.gone), flush.throttled)
 
     def close(self) -> None:
-        """Close the event loop."""
+        """Close the connections and the event loop."""
+        self._loop.run_until_complete(self._posts.close())
         self._loop.close()
 
     def _place(self, connection_id: str) -> int:

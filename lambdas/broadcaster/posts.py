@@ -52,7 +52,7 @@ class Posts:
         except TimeoutError as error:
             raise PostTimedOut(f"no answer within {self._timeout.total} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise PostFailed(f"{type(error).__name__}: {error}") from error
+            raise PostFailed(type(error).__name__) from error
 
     async def close(self) -> None:
         """Close all connections."""

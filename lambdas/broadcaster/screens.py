@@ -83,8 +83,8 @@ class Screens:
     def flush(self) -> Delivered:
         """Post what is pending, if the pace allows it."""
         now = self._monotonic()
-        for key, connections in self._subscribers.refresh(self._pending.waiting()).items():
-            self._newcomers[key] |= connections
+        for subscription, newcomers in self._subscribers.refresh(self._pending.waiting()).items():
+            self._newcomers[subscription] |= newcomers
         late = self._late()
         listeners = {key: self._subscribers.of(*key) for key in self._pending.waiting()}
         if not self._pace.due(now, len(frozenset().union(*listeners.values(), *late.values()))):

@@ -54,7 +54,7 @@ class Connections:
         self._pool = pool
         self._clock = clock
 
-    def open(self, connection_id: str, user: User) -> None:
+    def admit(self, connection_id: str, user: User) -> None:
         """Note a new connection, and whose it is."""
         item = {
             **_row(connection_id),

@@ -41,7 +41,7 @@ class Conversation:
 
     def open(self, connection_id: str, user: User) -> None:
         """Take a new connection."""
-        self._connections.open(connection_id, user)
+        self._connections.admit(connection_id, user)
 
     def close(self, connection_id: str) -> None:
         """Forget a connection that ended."""

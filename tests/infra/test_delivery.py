@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-GRADUAL = {"authorizer", "rest_api", "websocket"}
+GRADUAL = {"authorizer", "operator_api", "rest_api", "websocket"}
 
 
 def api(application: Any, protocol: str) -> Any:
@@ -137,6 +137,7 @@ def test_functions_that_answer_are_replaced_by_and_by_and_go_back_on_an_alarm(pr
         "authorizer": {"Errors"},
         # What it catches and answers with 5xx is no error of the function.
         "rest_api": {"Errors", "5xx"},
+        "operator_api": {"Errors", "5xx"},
         "websocket": {"Errors", "IntegrationError"},
     }
 

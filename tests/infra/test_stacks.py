@@ -10,7 +10,9 @@ from cdk.settings import settings_of
 
 STATEFUL = {"Foundation", "Network", "Streams", "Data", "Identity", "Model", "Governance", "Replica"}
 IMAGES = {"validator", "signals", "market", "lake_writer", "lake_committer", "store_writer"}
-ZIPS = {"authorizer", "broadcaster", "canary", "dead_letters", "migrations", "rest_api", "websocket"}
+ZIPS = {
+    "authorizer", "broadcaster", "canary", "dead_letters", "migrations", "operator_api", "rest_api", "websocket",
+}  # fmt: skip
 
 
 def test_stateful_stacks_are_apart_from_stateless_ones(prod: Any) -> None:
@@ -70,6 +72,7 @@ def test_the_tables_have_the_keys_that_the_functions_use(prod: Any) -> None:
     }
     assert set(keys) == {
         ("connection_id HASH",), ("topic HASH", "connection_id RANGE"), ("item HASH", "at RANGE"), ("id HASH",),
+        ("log HASH", "counter RANGE"),
         ("ticket_hash HASH",),
     }  # fmt: skip
     assert {"AttributeName": "at", "AttributeType": "N"} in keys["item HASH", "at RANGE"]["AttributeDefinitions"]
@@ -85,7 +88,7 @@ def test_the_functions_of_the_screens_stay_outside_the_network(prod: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["validator", "signals", "market", "store_writer", "dead_letters", "migrations", "rest_api"]
+    "name", ["validator", "signals", "market", "store_writer", "dead_letters", "migrations", "operator_api", "rest_api"]
 )
 def test_the_functions_of_the_stores_stand_inside_the_network(prod: Any, name: str) -> None:
     assert prod.function(name).properties["VpcConfig"]["SubnetIds"]

@@ -13,7 +13,6 @@ from importlib import import_module
 from math import log
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlencode
 
 import boto3
 import numpy as np
@@ -26,6 +25,8 @@ from scipy.stats import norm
 
 from lambdas.migrations.runner import apply
 
+from .http_api import CLAIMS, Client
+
 HOUR = 1_722_470_400_000  # ms UTC of 2024-08-01T00:00:00Z
 NS = 1_000_000
 BAR = (
@@ -36,13 +37,6 @@ GAP = (
     "INSERT INTO gaps (venue, symbol, first_id, last_id, cause, noticed_ns, after_time_ns, before_time_ns, remaining,"
     " history, closed_ns) VALUES ('binance', 'BTC-USDT', %s, %s, 'disconnect', %s, %s, %s, %s, %s, %s)"
 )
-CLAIMS = {
-    "sub": "5d1c2c0e",
-    "token_use": "access",
-    "client_id": "page",
-    "exp": "4000000000",
-    "cognito:groups": "[viewer]",
-}
 
 
 @pytest.fixture
@@ -85,55 +79,6 @@ def module(owner_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         loaded = import_module("lambdas.rest_api.handler")
         yield loaded
         loaded.database.close()
-
-
-class Client:
-    """Calls the function as an HTTP API with a JWT authorizer does."""
-
-    def __init__(self, module: Any, context: SimpleNamespace) -> None:
-        self._module = module
-        self._context = context
-        self.claims: dict[str, str] | None = CLAIMS
-
-    def __call__(self, method: str, path: str, **query: object) -> Any:
-        answer = self.ask(method, path, **query)
-        content_type = answer["headers"]["Content-Type"]
-        expected = "application/json" if answer["statusCode"] < 400 else "application/problem+json"
-        assert content_type == expected
-        return SimpleNamespace(status=answer["statusCode"], body=json.loads(answer["body"]))
-
-    def post(self, path: str, body: object) -> Any:
-        answer = self.ask("POST", path, headers={"content-type": "application/json"}, body=json.dumps(body))
-        return SimpleNamespace(status=answer["statusCode"], body=json.loads(answer["body"]))
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: dict[str, str] | None = None,
-        body: str | None = None,
-        **query: object,
-    ) -> Any:
-        """Give the answer as the function gives it."""
-        authorizer = {} if self.claims is None else {"authorizer": {"jwt": {"claims": self.claims, "scopes": None}}}
-        event = {
-            "version": "2.0",
-            "routeKey": f"{method} {path}",
-            "rawPath": path,
-            "rawQueryString": urlencode(query),
-            "headers": {"host": "abcdef.execute-api.eu-central-1.amazonaws.com", **(headers or {})},
-            "queryStringParameters": {name: str(value) for name, value in query.items()} or None,
-            "requestContext": {
-                "http": {"method": method, "path": path, "sourceIp": "192.0.2.1"},
-                "stage": "$default",
-                "requestId": "r1",
-                **authorizer,
-            },
-            "body": body,
-            "isBase64Encoded": False,
-        }
-        return self._module.handler(event, self._context)
 
 
 @pytest.fixture

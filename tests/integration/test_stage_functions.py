@@ -301,8 +301,8 @@ def test_a_lost_record_stops_its_partition_at_that_place_and_no_other(cloud: Clo
 
 @SCREEN_SERVICES
 def test_a_client_that_is_gone_is_forgotten(cloud: Cloud) -> None:
-    connections = sys.modules["lambdas.broadcaster.handler"].broadcast._outbox._connections
-    connections.open("gone", User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000))
+    connections = sys.modules["lambdas.broadcaster.handler"].broadcast._screens._outbox._connections
+    connections.admit("gone", User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000))
     connections.reserve("gone", ["trades#*"])
     connections.listen("gone", ["trades#*"])
     cloud.put_raw(0, raw(0, BTC, (1, 1, 100)))

@@ -72,6 +72,7 @@ def _seconds(text: str) -> float:
 def main(args: argparse.Namespace) -> int:
     """Audit, repair if asked to, and print the report; 0 if the record is complete."""
     endpoints = find_endpoints(args.folder)
+    from lambdas.delivery.raw_stream import check_partitions
     from tickwire.cli.audit_checks import Patience
     from tickwire.cli.audit_exchange import ExchangeReader
     from tickwire.cli.audit_lake import LakeReader
@@ -80,7 +81,6 @@ def main(args: argparse.Namespace) -> int:
     from tickwire.cli.audit_run import Audit, Options, Places
     from tickwire.cli.audit_state import StateReader
     from tickwire.cli.audit_text import report_lines
-    from tickwire.cli.raw_stream import check_partitions
 
     skipped: dict[str, str] = {}
     if endpoints.state_url is None:

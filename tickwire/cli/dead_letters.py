@@ -11,8 +11,8 @@ from tickwire.cli.output import CommandError
 
 if TYPE_CHECKING:
     from lambdas.delivery.letter_bodies import LetterBodies
+    from lambdas.postgres.letters import LetterFilter, LetterTable, StoredLetter
     from tickwire.cli.endpoints import Endpoints
-    from tickwire.cli.letter_table import LetterFilter, LetterTable, StoredLetter
 
 _DESCRIPTION = """\
 Frames that no parser could read, trades that broke a rule, and stream records that could not be
@@ -83,7 +83,7 @@ def main(args: argparse.Namespace) -> int:
     except ImportError as error:
         raise CommandError(f"tickwire dead-letters needs psycopg and cannot load it: {error}") from error
     from tickwire.cli.endpoints import find_endpoints
-    from tickwire.cli.letter_table import open_letters
+    from tickwire.cli.letter_database import open_letters
 
     endpoints = find_endpoints(args.folder)
     try:
@@ -148,9 +148,9 @@ def _show(table: "LetterTable", args: argparse.Namespace, fetch: _Bodies) -> int
 
 
 def _redrive(table: "LetterTable", args: argparse.Namespace, endpoints: "Endpoints") -> int:
+    from lambdas.delivery.raw_stream import NotAccepted, RawStream, check_partitions
+    from lambdas.delivery.redriving import BATCH, redrive_letters
     from tickwire.cli.letter_text import RedriveReport
-    from tickwire.cli.raw_stream import RawStream, check_partitions
-    from tickwire.cli.redriving import BATCH, redrive_letters
 
     partitions = endpoints.require("partitions")
     check_partitions(partitions, table.placed())
@@ -166,7 +166,7 @@ def _redrive(table: "LetterTable", args: argparse.Namespace, endpoints: "Endpoin
             table, _chosen(table, args, BATCH), fetch=_Bodies(endpoints), put=put, partitions=partitions
         ):
             report.add(tried)
-    except CommandError as error:
+    except NotAccepted as error:
         done = f"; {report.redriven} letters were redriven before" if report.redriven else ""
         raise CommandError(f"{error}{done}; run it again, which sends nothing twice into the lake") from error
     report.close()
@@ -184,7 +184,7 @@ def _chosen(table: "LetterTable", args: argparse.Namespace, size: int) -> Iterat
 
 
 def _filter(args: argparse.Namespace, *, redrivable: bool = False) -> "LetterFilter":
-    from tickwire.cli.letter_table import LetterFilter
+    from lambdas.postgres.letters import LetterFilter
 
     return LetterFilter(
         kind=args.kind,

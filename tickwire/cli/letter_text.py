@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tickwire.cli.letter_table import state
+from lambdas.delivery.redriving import Tried
+from lambdas.postgres.letters import state
 from tickwire.cli.output import print_json, printable
-from tickwire.cli.redriving import Tried
 from tickwire.timestamps import format_rfc3339
 
 _HEADS = ("KIND", "KEY", "LAST SEEN (UTC)", "VENUE", "SYMBOL", "TIMES", "STATE", "REASON", "DETAIL")

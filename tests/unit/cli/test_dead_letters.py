@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from lambdas.delivery.raw_stream import NotAccepted, RawStream, check_partitions
+from lambdas.delivery.redriving import Tried, redrive_letters
+from lambdas.postgres.letters import StoredLetter, state
 from tickwire.cli.dead_letters import _since
-from tickwire.cli.letter_table import StoredLetter, state
 from tickwire.cli.letter_text import RedriveReport, print_letter, print_letters, print_letters_json
-from tickwire.cli.output import CommandError
-from tickwire.cli.raw_stream import RawStream, check_partitions
-from tickwire.cli.redriving import Tried, redrive_letters
 from tickwire.columns import Side, TradeRows
 from tickwire.dead_letter import UnreadableBody
 from tickwire.envelope import MAX_RECORD_BYTES, decode
@@ -189,9 +188,9 @@ def test_nothing_is_marked_when_the_stream_refuses():
     table = FakeTable()
 
     def refuse(records: Sequence[Record]) -> None:
-        raise CommandError("full")
+        raise NotAccepted("full")
 
-    with pytest.raises(CommandError, match="full"):
+    with pytest.raises(NotAccepted, match="full"):
         list(redrive_letters(table, [[trade_letter("a")]], fetch=gone, put=refuse, partitions=4))
     assert table.events == ["now"]
 
@@ -256,10 +255,10 @@ def test_a_refused_record_is_sent_again_until_it_is_accepted():
 def test_a_stream_that_stays_full_or_forbids_is_an_error():
     kinesis = FakeKinesis()
     kinesis.refuse = [{0}]
-    with pytest.raises(CommandError, match=r"raw did not accept everything: .*Slow"):
+    with pytest.raises(NotAccepted, match=r"raw did not accept everything: .*Slow"):
         RawStream(kinesis, stream="raw", partitions=4, seconds=0).put([raw(1, 1)])
     kinesis.refuse = [ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "PutRecords")]
-    with pytest.raises(CommandError, match=r"raw cannot be written to: .*AccessDenied"):
+    with pytest.raises(NotAccepted, match=r"raw cannot be written to: .*AccessDenied"):
         RawStream(kinesis, stream="raw", partitions=4).put([raw(1, 1)])
 
 
@@ -270,6 +269,6 @@ def test_a_wrong_number_of_partitions_sends_nothing():
     check_partitions(16, placed)
     check_partitions(16, [])
     with pytest.raises(
-        CommandError, match=r"TICKWIRE_PARTITIONS=64 is not this platform's number: binance:.*nothing was sent"
+        NotAccepted, match=r"TICKWIRE_PARTITIONS=64 is not this platform's number: binance:.*nothing was sent"
     ):
         check_partitions(64, placed)

@@ -127,11 +127,28 @@ def test_tasks_on_spot_cost_less_and_each_pays_for_its_address() -> None:
     assert prod == pytest.approx(730 * (1.65 * hourly_prod + 2 * 0.005))
 
 
-def test_a_client_gets_a_message_for_each_batch_of_its_shard() -> None:
+@pytest.mark.parametrize(
+    ("clients", "messages"),
+    [
+        # Ten a second, though there are more batches.
+        (3, 3 * 10),
+        # 7,000 in each of two shards, whose share is 5,000 posts a second: 7 in 10 of them, all in all 7,000.
+        (14_000, 7_000),
+    ],
+)
+def test_a_client_gets_messages_at_the_broadcasters_pace(clients: int, messages: int) -> None:
     flow = flow_with(2, 2, event_records=1_000, screen_bytes=100)
+    flow = replace(flow, load=Load(trades=1, symbols=2, clients=clients, client_symbols=1))
+    assert flow.invocations("broadcaster") / 2 > 10
+    found = of(items(flow, NOTHING_STANDS), "API Gateway", "messages to clients")
+    assert found.quantity == pytest.approx(messages * 2_628_000)
+
+
+def test_a_client_gets_no_more_messages_than_there_are_batches() -> None:
+    flow = flow_with(2, 2, event_records=1, screen_bytes=100)
     flow = replace(flow, load=Load(trades=1, symbols=2, clients=3, client_symbols=1))
-    messages = of(items(flow, NOTHING_STANDS), "API Gateway", "messages to clients")
-    assert messages.quantity == pytest.approx(3 * flow.invocations("broadcaster") / 2 * 2_628_000)
+    found = of(items(flow, NOTHING_STANDS), "API Gateway", "messages to clients")
+    assert found.quantity == pytest.approx(3 * flow.invocations("broadcaster") / 2 * 2_628_000)
 
 
 def test_a_node_without_a_price_is_refused_with_what_to_do() -> None:

@@ -20,6 +20,7 @@ from lambdas.broadcaster.subscribers import Subscribers
 from lambdas.identity.user import Role, User
 from lambdas.websocket.connections import Connections
 from lambdas.websocket.snapshots import Snapshots
+from tests.protocol import check_answer
 from tickwire.columns import Side, TradeBatch, TradeFlag, TradeRows
 from tickwire.conclusions import Outcome, Prediction, Sentiment, Whale
 from tickwire.envelope import encode
@@ -74,7 +75,7 @@ class World:
         )
 
     def subscribe(self, connection_id: str, *keys: str) -> None:
-        self.connections.open(connection_id, User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000))
+        self.connections.admit(connection_id, User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000))
         self.connections.reserve(connection_id, keys)
         self.connections.listen(connection_id, keys)
 
@@ -83,7 +84,10 @@ class World:
 
     def heard(self, connection_id: str) -> list[dict[str, Any]]:
         """Give the messages since the last time of asking."""
-        return [json.loads(message) for message in self.posts.posted.pop(connection_id, [])]
+        heard = [json.loads(message) for message in self.posts.posted.pop(connection_id, [])]
+        for message in heard:
+            check_answer(message)
+        return heard
 
     def items(self, connection_id: str) -> dict[tuple[str, str], list[Any]]:
         """Give the data heard since the last time of asking, by topic and symbol."""

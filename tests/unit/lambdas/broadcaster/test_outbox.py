@@ -128,7 +128,6 @@ def new_world(api: Api, *, seconds: float, share: float = 10_000) -> Iterator[An
     posts, rows, pacing = Posts(signer, connections=CONCURRENCY, seconds=seconds), Rows(), Pacing(share)
     outbox = Outbox(posts, rows, rows, pacing=pacing)  # type: ignore[arg-type]
     yield SimpleNamespace(outbox=outbox, rows=rows, pacing=pacing)
-    outbox._loop.run_until_complete(posts.close())
     outbox.close()
 
 

@@ -43,7 +43,7 @@ def subscribe(connections: Connections, connection_id: str, keys: list[str]) -> 
 
 
 def test_rows_expire_a_little_after_the_connection_must_have_ended(connections: Connections, dynamodb: Any) -> None:
-    connections.open("c1", VIEWER)
+    connections.admit("c1", VIEWER)
     subscribe(connections, "c1", ["trades#*"])
     for table in ("connections", "subscriptions"):
         (row,) = rows(dynamodb, table)
@@ -51,14 +51,14 @@ def test_rows_expire_a_little_after_the_connection_must_have_ended(connections: 
 
 
 def test_subscribing_twice_is_subscribing_once(connections: Connections, dynamodb: Any) -> None:
-    connections.open("c1", VIEWER)
+    connections.admit("c1", VIEWER)
     subscribe(connections, "c1", ["trades#*", "quotes#*"])
     subscribe(connections, "c1", ["trades#*"])
     assert listeners(dynamodb) == {("trades#*", "c1"), ("quotes#*", "c1")}
 
 
 def test_a_change_is_announced_after_its_rows_are_there(connections: Connections, dynamodb: Any) -> None:
-    connections.open("c1", VIEWER)
+    connections.admit("c1", VIEWER)
     connections.reserve("c1", ["trades#*"])
     assert changes(dynamodb) == 0
     connections.listen("c1", ["trades#*"])
@@ -70,7 +70,7 @@ def test_a_change_is_announced_after_its_rows_are_there(connections: Connections
 def test_the_hundredth_subscription_is_taken_and_one_more_changes_nothing(
     connections: Connections, dynamodb: Any
 ) -> None:
-    connections.open("c1", VIEWER)
+    connections.admit("c1", VIEWER)
     subscribe(connections, "c1", [f"trades#v:A{n}-B" for n in range(99)])
     subscribe(connections, "c1", ["trades#*", "trades#v:A0-B"])
     with pytest.raises(TooManySubscriptions, match="would make 101"):
@@ -81,7 +81,7 @@ def test_the_hundredth_subscription_is_taken_and_one_more_changes_nothing(
 
 
 def test_two_overlapping_messages_of_a_client_are_both_counted(connections: Connections, dynamodb: Any) -> None:
-    connections.open("c1", VIEWER)
+    connections.admit("c1", VIEWER)
 
     class Overtaken:
         """The first reading of the row is out of date by the time it is written."""
@@ -109,7 +109,7 @@ def test_two_overlapping_messages_of_a_client_are_both_counted(connections: Conn
 
 def test_unsubscribing_leaves_the_rest_and_other_clients_alone(connections: Connections, dynamodb: Any) -> None:
     for connection_id in ("c1", "c2"):
-        connections.open(connection_id, VIEWER)
+        connections.admit(connection_id, VIEWER)
         subscribe(connections, connection_id, ["trades#*", "quotes#*"])
     connections.unsubscribe("c1", ["trades#*", "health#*"])
     assert listeners(dynamodb) == {("quotes#*", "c1"), ("trades#*", "c2"), ("quotes#*", "c2")}
@@ -117,7 +117,7 @@ def test_unsubscribing_leaves_the_rest_and_other_clients_alone(connections: Conn
 
 def test_removing_a_connection_removes_all_its_rows(connections: Connections, dynamodb: Any) -> None:
     for connection_id in ("c1", "c2"):
-        connections.open(connection_id, VIEWER)
+        connections.admit(connection_id, VIEWER)
         subscribe(connections, connection_id, [f"trades#v:A{n}-B" for n in range(60)])
     connections.remove("c1")
     assert {row["connection_id"]["S"] for row in rows(dynamodb, "connections")} == {"c2"}

@@ -158,7 +158,7 @@ def test_counting_and_subscribing_leave_each_other_alone(
     limit: RateLimit, dynamodb: Any, pool: Executor, clock: Clock
 ) -> None:
     connections = Connections(dynamodb, connections_table="connections", subscriptions_table="subscriptions", pool=pool)
-    connections.open("c1", VIEWER)
+    connections.admit("c1", VIEWER)
     limit.judge("c1")
     connections.reserve("c1", ["trades#*"])
     limit.judge("c1")

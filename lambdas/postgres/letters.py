@@ -1,7 +1,6 @@
-"""The table `dead_letters` as the command line reads and marks it."""
+"""The table `dead_letters` as operators read and mark it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +9,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from lambdas.postgres.database import DatabaseSettings, connect
-from tickwire.cli.endpoints import Endpoints
-from tickwire.cli.output import CommandError
 from tickwire.dead_letter import FetchBody
+from tickwire.errors import TickwireError
 
 KINDS = ("frame", "trade", "record", "malformed")
 REDRIVABLE = ("frame", "trade", "record")
@@ -25,6 +22,11 @@ _COLUMNS = (
     " redriven_at, redrive_outcome, body_address, octet_length(body) AS body_bytes, fields"
 )
 _OPEN = sql.SQL("(redriven_at IS NULL OR last_seen > redriven_at)")
+
+
+class NoLetter(TickwireError):
+    """A name is that of no dead letter, or of several; the message says which."""
+
 
 LetterName = tuple[str, str]
 """Kind and key."""
@@ -77,15 +79,23 @@ class StoredLetter:
 
 
 class LetterTable:
-    """The letters in one database; :func:`open_letters` gives it."""
+    """The letters in one database."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
 
-    def newest(self, wanted: LetterFilter, limit: int) -> list[dict[str, Any]]:
-        """Give letters without their bodies, the last seen first; at most ``limit``, 0 for all."""
+    def newest(
+        self, wanted: LetterFilter, limit: int, *, after: tuple[datetime, str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Give letters without their bodies, the last seen first; at most ``limit``, 0 for all.
+
+        ``after`` is when the last letter of the page before was last seen, its kind and its key.
+        """
         condition, values = wanted.condition()
-        query = sql.SQL("SELECT {} FROM dead_letters WHERE {} ORDER BY last_seen DESC, kind, key").format(
+        if after is not None:
+            condition = sql.SQL("{} AND (last_seen, kind, key) < (%s, %s, %s)").format(condition)
+            values.extend(after)
+        query = sql.SQL("SELECT {} FROM dead_letters WHERE {} ORDER BY last_seen DESC, kind DESC, key DESC").format(
             sql.SQL(_COLUMNS), condition
         )
         if limit:
@@ -99,7 +109,7 @@ class LetterTable:
 
         Raises
         ------
-        CommandError
+        NoLetter
             If there is none, or more than one.
         """
         kind, slash, key = name.partition("/")
@@ -113,10 +123,10 @@ class LetterTable:
                     statement = query.format(sql.SQL(_COLUMNS), sql.SQL(match))
                     found = cursor.execute(statement, [kind, key]).fetchall()
         if not found:
-            raise CommandError(f"there is no dead letter {name!r}; `tickwire dead-letters list` shows what there is")
+            raise NoLetter(f"there is no dead letter {name!r}; `tickwire dead-letters list` shows what there is")
         if len(found) > 1:
             names = ", ".join(f"{row['kind']}/{row['key']}" for row in found[:5])
-            raise CommandError(f"{name!r} is the beginning of several keys: {names}{', …' * (len(found) > 5)}")
+            raise NoLetter(f"{name!r} is the beginning of several keys: {names}{', …' * (len(found) > 5)}")
         return found[0]
 
     def letter(self, name: LetterName) -> StoredLetter:
@@ -124,12 +134,12 @@ class LetterTable:
 
         Raises
         ------
-        CommandError
+        NoLetter
             If it has gone.
         """
         rows = self._letters(sql.SQL("(kind, key) = (%s, %s)"), name, limit=1)
         if not rows:
-            raise CommandError(f"there is no dead letter {name[0]}/{name[1]} any more")
+            raise NoLetter(f"there is no dead letter {name[0]}/{name[1]} any more")
         return rows[0]
 
     def batches(self, wanted: LetterFilter, *, size: int) -> Iterator[Sequence[StoredLetter]]:
@@ -184,23 +194,3 @@ def state(row: dict[str, Any]) -> str:
     if row["redriven_at"] is None:
         return "new" if row["redrive_outcome"] is None else "tried"
     return "came again" if row["last_seen"] > row["redriven_at"] else "redriven"
-
-
-@contextmanager
-def open_letters(endpoints: Endpoints) -> Iterator[LetterTable]:
-    """Connect to the platform's database.
-
-    Raises
-    ------
-    CommandError
-        If it cannot be reached, or lacks the table; the message says what to do.
-    """
-    settings = DatabaseSettings(endpoints.require("database_url"), database_iam=endpoints.database_iam)
-    try:
-        with connect(settings) as connection:
-            yield LetterTable(connection)
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        raise CommandError("the database is behind this version of Tickwire: run its migrations") from error
-    except psycopg.OperationalError as error:
-        text = " ".join(str(error).split())
-        raise CommandError(f"PostgreSQL cannot be reached, or gave up: {text}") from error

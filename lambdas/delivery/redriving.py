@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tickwire.cli.letter_table import LetterTable, StoredLetter
+from lambdas.postgres.letters import LetterTable, StoredLetter
 from tickwire.dead_letter import FetchBody, UnreadableBody
 from tickwire.records import Record
 from tickwire.redrive import Redrive, raw_records, redrive

@@ -1,4 +1,4 @@
-"""Puts RAW records into trades-raw from the command line, as the ingestor does: by partition, until accepted."""
+"""Puts RAW records into trades-raw by an operator's order, as the ingestor does: by partition, until accepted."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ecs_tasks.ingestor.payloads import encode_within
 from lambdas.delivery.output import OutputStream
-from tickwire.cli.output import CommandError
 from tickwire.envelope import MAX_RECORD_BYTES, encode
+from tickwire.errors import TickwireError
 from tickwire.partitions import partition_of
 from tickwire.records import Record
 
@@ -18,6 +18,10 @@ STAGE = "command"
 
 _ROOM = 1024
 """Bytes kept free of a record's limit, for its key and its hop."""
+
+
+class NotAccepted(TickwireError):
+    """Records cannot be put, or were not all accepted; the message says why."""
 
 
 def check_partitions(partitions: int, placed: Iterable[tuple[str, str, int]]) -> None:
@@ -31,11 +35,11 @@ def check_partitions(partitions: int, placed: Iterable[tuple[str, str, int]]) ->
 
     Raises
     ------
-    CommandError
+    NotAccepted
     """
     for venue, symbol, partition in placed:
         if (reckoned := partition_of(venue, symbol, partitions)) != partition:
-            raise CommandError(
+            raise NotAccepted(
                 f"TICKWIRE_PARTITIONS={partitions} is not this platform's number: {venue}:{symbol} would go to"
                 f" partition {reckoned}, and is in {partition}; nothing was sent"
             )
@@ -60,7 +64,7 @@ class RawStream:
 
         Raises
         ------
-        CommandError
+        NotAccepted
             If the stream does not take them; some may have been accepted.
         """
         waiting: dict[int, list[Record]] = {}
@@ -74,7 +78,7 @@ class RawStream:
             try:
                 refused = self._output.put(turn, stage=STAGE, remaining=lambda: deadline - time.monotonic())
             except (BotoCoreError, ClientError) as error:
-                raise CommandError(f"{self._stream} cannot be written to: {error}") from error
+                raise NotAccepted(f"{self._stream} cannot be written to: {error}") from error
             if refused:
-                raise CommandError(f"{self._stream} did not accept everything: {next(iter(refused.values()))}")
+                raise NotAccepted(f"{self._stream} did not accept everything: {next(iter(refused.values()))}")
             waiting = {partition: queue[1:] for partition, queue in waiting.items() if len(queue) > 1}

@@ -1,0 +1,1 @@
+"""What operators alone may do over HTTP: look at dead letters, send them again, read who did what."""
