@@ -76,6 +76,7 @@ class DeliveryStack(Stack):
         rest.verify(issuer=identity.issuer, clients=clients)
         rest.route_to(shift_gradually(self.answers, rest.errors), READER_ROUTES)
         self._alarm_on_failed_broadcasts()
+        self._alarm_on_throttled_posts()
         # Where clients connect: on a laptop to the API itself.
         self.websocket_url = screens.stage.url
         if site is not None:
@@ -221,6 +222,25 @@ class DeliveryStack(Stack):
         self._identity.grant_issuing(function.role)
         grant_items(function.role, self._data.last_values, "GetItem")
         return function
+
+    def _alarm_on_throttled_posts(self) -> None:
+        """Watch whether the account's quota is what the settings say, and ours alone."""
+        new_alarm(
+            self,
+            "PostsThrottled",
+            cloudwatch.Metric(
+                namespace="Tickwire",
+                metric_name="PostsThrottled",
+                dimensions_map={"service": "broadcaster"},
+                period=Duration.minutes(1),
+                statistic="Sum",
+            ),
+            runbook="posts-throttled",
+            says="API Gateway refuses messages to clients: the account's quota is used up",
+            threshold=100,
+            periods=5,
+            datapoints=3,
+        )
 
     def _alarm_on_failed_broadcasts(self) -> None:
         """Watch what Lambda cannot see: the broadcaster takes a batch as done even when it failed."""
