@@ -50,7 +50,7 @@ class _Hour:
     """The minutes of an hour, by their start (ms UTC).
 
     ``unread`` are those that may be stored and have not been read; ``fives`` what whole five minutes come to, as far
-    as nothing has changed in them; ``unsaid`` the intervals (ms, start) that have changed and ``open`` those that have
+    as nothing has changed in them; ``unsaid`` the intervals (ms, start) that have changed and ``not_final`` those that have
     been said, but not yet as final.
     """
 
@@ -58,7 +58,7 @@ class _Hour:
     unread: set[int] = field(default_factory=set)
     fives: dict[int, _Sums] = field(default_factory=dict)
     unsaid: set[tuple[int, int]] = field(default_factory=set)
-    open: set[tuple[int, int]] = field(default_factory=set)
+    not_final: set[tuple[int, int]] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ class RollUp:
             for data in some:
                 if isinstance(data, BarData) and _put(hour, place.at, data):
                     # Whether it was said as final, only the process before knows.
-                    hour.open |= _intervals(place.at)
+                    hour.not_final |= _intervals(place.at)
 
     def values(self) -> list[Value]:
         """Give what has changed, of the symbols that the last values spoke of, as far as it is whole."""
@@ -145,7 +145,7 @@ class RollUp:
         return known.hours[first]
 
     def _said(self, symbol: str, first: int, hour: _Hour, newest: int) -> Iterable[Value]:
-        over = {(length, start) for length, start in hour.open if newest >= start + length + _LATENESS}
+        over = {(length, start) for length, start in hour.not_final if newest >= start + length + _LATENESS}
         said = sorted(hour.unsaid | over)
         hour.unsaid.clear()
         for length, start in said:
@@ -154,7 +154,7 @@ class RollUp:
             else:
                 sums = _joined([_five(hour, five) for five in sorted({at - at % _FIVE for at in hour.minutes})])
             final = sums.final and newest >= start + length + _LATENESS
-            (hour.open.discard if final else hour.open.add)((length, start))
+            (hour.not_final.discard if final else hour.not_final.add)((length, start))
             topic = next(name for name, one in TOPICS.items() if one == length)
             yield Value(topic, symbol, start, 1, _bar(sums, start, final=final))
 
