@@ -82,6 +82,7 @@ def close_books(
         "bars": bars,
         "messages_delivered": delivered.messages,
         "bars_delivered": delivered.bars,
+        "holes": delivered.holes,
         "latency_ms": {
             "stages": hop_latencies(list(_hops(stack))),
             "socket_to_screen": quantiles(delivered.seconds),

@@ -14,7 +14,7 @@ from local.child_process import ChildFailed, ChildProcess
 from local.deploy import Deployment, deploy, synthesise
 from local.emulator import CREDENTIALS, Emulator
 from local.event_source import EventSource
-from local.identity import LocalUser
+from local.identity import LocalUsers
 from local.page import Page
 from local.postgres import LocalPostgres
 from local.sagemaker.process import LocalSageMaker
@@ -109,14 +109,14 @@ class LocalPlatform:
             },
         )
         self._timed("event sources", lambda: self._begin("event sources", self.event_source))
-        user = LocalUser(
+        users = LocalUsers(
             self.emulator.endpoint_url,
             pool_id=self.output("UserPoolId"),
             client_id=self.output("ProgrammesClientId"),
         )
-        user.create()
-        self.watcher = Watcher(self.websocket_url, token=user.token)
-        self.page.token, self.page.rest_url = user.token, self.deployment.rest_url
+        users.create()
+        self.watcher = Watcher(self.websocket_url, token=users.token)
+        self.page.token, self.page.rest_url = users.token, self.deployment.rest_url
         self.page.config = {"websocketUrl": self.websocket_url, "tokenUrl": "/token", "source": self._source.name}
         self._timed("WebSocket API", self._start_watcher)
         self._timed("backfiller", self.start_backfiller)

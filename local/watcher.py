@@ -24,8 +24,11 @@ class Delivered:
 
     ``progress`` and ``continuity`` are the last ones, by ``venue:SYMBOL``; ``amended`` counts the bars
     that were computed again after they had been final.
+
+    ``holes`` counts updates that began beyond the next number of their topic, symbol and source, where one was known.
     """
 
+    holes: int = 0
     messages: int = 0
     bars: int = 0
     amended: int = 0
@@ -34,12 +37,18 @@ class Delivered:
     continuity: dict[str, dict[str, Any]] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
     _received: dict[str, int] = field(default_factory=dict)
+    _known: dict[tuple[str, str, str], int] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Hear that the connection is a new one, whose numbers begin with its snapshot."""
+        self._known.clear()
 
     def take(self, message: dict[str, Any], *, now: int) -> None:
         """Count one of the server's messages, read at ``now`` (ns UTC)."""
         self.messages += 1
-        live = message["type"] == "update"
+        live = message["type"] == "update" and not message.get("replay")
         for item in message.get("items", ()):
+            self._number(item)
             if item["topic"] == "bars.1s" and live:
                 for bar in item["data"]:
                     self.bars += 1
@@ -48,6 +57,16 @@ class Delivered:
             elif item["topic"] == "health":
                 for fact in item["data"]:
                     self._health(item["symbol"], fact)
+
+    def _number(self, item: dict[str, Any]) -> None:
+        place = (item["topic"], item["symbol"])
+        for source, number in item.get("positions", {}).items():
+            self._known[*place, source] = max(number, self._known.get((*place, source), 0))
+        if "source" in item:
+            key = (*place, str(item["source"]))
+            known = self._known.get(key, item["from"] - 1)
+            self.holes += item["from"] > known + 1
+            self._known[key] = max(known, item["to"])
 
     def _sample(self, symbol: str, bar: dict[str, Any], now: int) -> None:
         if bar["final"] or bar["receive"] <= self._received.get(symbol, 0):
@@ -111,6 +130,7 @@ class Watcher:
                     aiohttp.ClientSession(headers=headers) as session,
                     session.ws_connect(self._url, max_msg_size=0) as socket,
                 ):
+                    self.delivered.begin()
                     await socket.send_json(
                         {"action": "subscribe", "topics": ["bars.1s", "trades", "health"], "symbols": ["*"]}
                     )

@@ -20,5 +20,7 @@ READER_ROUTES = (
     "GET /v1/track-record",
     "GET /v1/whales",
     "GET /v1/anomalies",
+    "POST /v1/risk/position",
+    "POST /v1/risk/portfolio",
 )
 """Of ``lambdas/rest_api``."""

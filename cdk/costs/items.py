@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cdk.costs import prices as price
 from cdk.costs.flow import COMMIT_SECONDS, CPU_SHARE, Flow
 from cdk.costs.inventory import Inventory
+from cdk.costs.replay import replay_units
 from lambdas.broadcaster.pacing import Pacing
 
 # Assumed. Lambda's two lines about an invocation and the line of metrics, with CloudWatch's 26 bytes each.
@@ -234,6 +235,9 @@ def _screens(flow: Flow) -> Iterator[Item]:
     units = volumes.write_units * flow.partitions * price.SECONDS
     usd = units / price.MILLION * price.DYNAMODB_WRITE_MILLION
     yield Item("DynamoDB", "last values for snapshots", units, "write units", usd)
+    units = replay_units(flow) * price.SECONDS
+    usd = units / price.MILLION * price.DYNAMODB_WRITE_MILLION
+    yield Item("DynamoDB", "log of what clients may miss", units, "write units", usd)
     # Each ingestor renews each group and itself every five seconds; the broadcaster looks for newcomers twice a
     # second in each of its processes.
     groups = math.ceil(load.symbols / flow.settings.ingestor.symbols_a_group)

@@ -12,6 +12,7 @@ from cdk.costs.flow import Flow, divisions, flow_of
 from cdk.costs.inventory import read as read_inventory
 from cdk.costs.items import Item, items, state_bytes
 from cdk.costs.load import SCENARIOS, Scenario
+from cdk.costs.replay import replay_units
 from cdk.costs.stream import stream_cost
 from cdk.settings import StageSettings, settings_of
 from cdk.source import PROJECT
@@ -99,6 +100,7 @@ def _needs() -> list[str]:
             "write units of last values a second",
             *(_digits(one.volumes.write_units * one.partitions) for _, one in flows),
         ),
+        ("write units of the replay log a second", *(_digits(replay_units(one)) for _, one in flows)),
         ("rows upserted a second", *(_digits(one.volumes.rows * one.partitions) for _, one in flows)),
     ]
     return markdown(("", *(scenario.title for scenario, _ in flows)), rows)

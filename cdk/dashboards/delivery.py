@@ -50,6 +50,7 @@ def delivery(stack: DeliveryStack, *, latency_milliseconds: float) -> Page:
                 broadcast("MessagesDropped", "dropped"),
                 broadcast("PostsThrottled", "refused for the quota"),
                 broadcast("BroadcastsFailed", "broadcasts failed"),
+                broadcast("ReplayNotLogged", "rows not logged for replay"),
                 unit="a minute",
             ),
         ],

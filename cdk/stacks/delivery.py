@@ -29,7 +29,15 @@ from cdk.stacks.streams import StreamsStack
 
 _REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "numpy", "pcodec")
 _AUTHORIZER_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "pyjwt[crypto]")
-_REST_REQUIREMENTS = ("aws-lambda-powertools[tracer]", "boto3", "msgspec", "nanoarrow", "psycopg[binary]", "pydantic")
+_REST_REQUIREMENTS = (
+    "aws-lambda-powertools[tracer]",
+    "boto3",
+    "msgspec",
+    "nanoarrow",
+    "numpy",
+    "psycopg[binary]",
+    "pydantic",
+)
 # Where `make run` serves the page, if nobody asks for another port.
 _LOCAL_PAGE = "http://127.0.0.1:8080"
 
@@ -75,8 +83,7 @@ class DeliveryStack(Stack):
         screens.route_to(shift_gradually(self.websocket, screens.errors), authorizer=shift_gradually(self.authorizer))
         rest.verify(issuer=identity.issuer, clients=clients)
         rest.route_to(shift_gradually(self.answers, rest.errors), READER_ROUTES)
-        self._alarm_on_failed_broadcasts()
-        self._alarm_on_throttled_posts()
+        self._alarm_on_what_lambda_cannot_see()
         # Where clients connect: on a laptop to the API itself.
         self.websocket_url = screens.stage.url
         if site is not None:
@@ -223,39 +230,41 @@ class DeliveryStack(Stack):
         grant_items(function.role, self._data.last_values, "GetItem")
         return function
 
-    def _alarm_on_throttled_posts(self) -> None:
-        """Watch whether the account's quota is what the settings say, and ours alone."""
-        new_alarm(
-            self,
-            "PostsThrottled",
-            cloudwatch.Metric(
-                namespace="Tickwire",
-                metric_name="PostsThrottled",
-                dimensions_map={"service": "broadcaster"},
-                period=Duration.minutes(1),
-                statistic="Sum",
+    def _alarm_on_what_lambda_cannot_see(self) -> None:
+        """Watch what the broadcaster counts: it takes a batch as done even when it failed."""
+        for name, runbook, says, most in (
+            (
+                "BroadcastsFailed",
+                "broadcasts-failed",
+                "Screens miss updates: the broadcaster fails at what is in a record",
+                0,
             ),
-            runbook="posts-throttled",
-            says="API Gateway refuses messages to clients: the account's quota is used up",
-            threshold=100,
-            periods=5,
-            datapoints=3,
-        )
-
-    def _alarm_on_failed_broadcasts(self) -> None:
-        """Watch what Lambda cannot see: the broadcaster takes a batch as done even when it failed."""
-        new_alarm(
-            self,
-            "BroadcastsFailed",
-            cloudwatch.Metric(
-                namespace="Tickwire",
-                metric_name="BroadcastsFailed",
-                dimensions_map={"service": "broadcaster"},
-                period=Duration.minutes(1),
-                statistic="Sum",
+            (
+                "ReplayNotLogged",
+                "replay-not-logged",
+                "Clients cannot be continued: the replay log does not take its rows",
+                0,
             ),
-            runbook="broadcasts-failed",
-            says="Screens miss updates: the broadcaster fails at what is in a record",
-            threshold=0,
-            periods=1,
-        )
+            # The broadcasters slow down by themselves; so many in a minute, and the quota is not what they take it for.
+            (
+                "PostsThrottled",
+                "posts-throttled",
+                "API Gateway refuses messages to clients: the account's quota is used up",
+                100,
+            ),
+        ):
+            new_alarm(
+                self,
+                name,
+                cloudwatch.Metric(
+                    namespace="Tickwire",
+                    metric_name=name,
+                    dimensions_map={"service": "broadcaster"},
+                    period=Duration.minutes(1),
+                    statistic="Sum",
+                ),
+                runbook=runbook,
+                says=says,
+                threshold=most,
+                periods=1,
+            )

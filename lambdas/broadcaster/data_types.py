@@ -33,7 +33,8 @@ _one: Mapping[str, msgspec.json.Decoder[Any]] = {
     topic: msgspec.json.Decoder(kind) for topic, kind in DATA_TYPES.items()
 }
 _list: Mapping[str, msgspec.json.Decoder[Any]] = {
-    topic: msgspec.json.Decoder(list[kind]) for topic, kind in DATA_TYPES.items()
+    topic: msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
+    for topic, kind in DATA_TYPES.items()
 }
 
 

@@ -1,8 +1,9 @@
 """The table of last values: written by the broadcaster, read for snapshots by the WebSocket function.
 
 Rows are ``item`` (``bars.1m#binance:BTC-USDT``), ``at`` (a bar's start in ms, or a value's ``at``),
-``data`` (a JSON array), ``expires`` (TTL, s UTC), and, where the key is numbered, ``source`` (the partition) and
-``seq`` (the number up to which all rows of the key are stored). The row ``bars.1m#*`` at 0 names the topic's symbols.
+``data`` (a JSON array), ``expires`` (TTL, s UTC), ``source`` (the partition), ``seq`` (the number up to which all rows
+of the key are stored) and ``stored`` (ms UTC). Of a source's rows the one stored last is right about all: a batch that
+comes again may write what is older over some of them. The row ``bars.1m#*`` at 0 names the topic's symbols.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -103,7 +104,9 @@ class LastValuesTable:
         position = row.before if row.position is None else row.position
         return {
             **_key(row.place),
-            **({"source": {"N": str(source)}, "seq": {"N": str(position)}} if position else {}),
+            "source": {"N": str(source)},
+            "seq": {"N": str(position)},
+            "stored": {"N": str(int(self._clock() * 1_000))},
             "data": {"S": _encode(row.data).decode()},
             "expires": {"N": str(int(self._clock()) + life)},
         }

@@ -61,7 +61,7 @@ class ReplayLog:
     def write(self, blocks: Iterable[Block], checkpoints: Iterable[tuple[int, Checkpoint]]) -> int:
         """Write blocks, and checkpoints by source; gives how many rows the table did not take.
 
-        What is there at the same place is written over: it was of the same records.
+        What is there at the same place is written over: it ended with the same record.
         """
         now = self._clock()
         rows = [row for block in blocks for row in rows_of(block, now=now)]
@@ -122,17 +122,14 @@ class ReplayLog:
 
 
 def recover(checkpoint: Checkpoint, rows: Iterable[Row], *, before: int, now: int) -> Recovered | None:
-    """Give what a checkpoint and the rows after it say of the records up to ``before``; None if they lack some.
+    """Give what a checkpoint and the rows up to the record ``before`` say; None if they lack some.
 
-    Pure; ``now`` is s UTC. Blocks that reach past ``before`` are left out: its process numbers those records again,
-    to the same numbers.
+    Pure; ``now`` is s UTC.
     """
     heads = checkpoint.heads
     reached = checkpoint.last
     updates: list[Update] = []
     for first, last, parts in whole_blocks(rows):
-        if last >= before:
-            continue
         for part in parts:
             updates += part.updates
         if last <= checkpoint.last:

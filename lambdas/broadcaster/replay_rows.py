@@ -1,8 +1,11 @@
 """The rows of the replay log: what was said of every key by consecutive records of a partition. Pure, and light.
 
 A block of records is one row, or several where it is large. Rows are ``log`` (``p3``, a partition), ``counter`` (of
-the block's first record; of its further parts that plus 0.001, 0.002 …), ``last`` (of its last record), ``parts``,
+the block's last record; of its further parts that plus 0.001, 0.002 …), ``first`` (of its first record), ``parts``,
 ``data`` (zlib over JSON) and ``expires`` (TTL, s UTC). At ``counter`` 0 is the partition's checkpoint.
+
+A batch that comes again, cut elsewhere, is so written beside what was written of it, or over a block that ends where
+it does; nothing that was posted leaves the log by that.
 """
 
 import zlib
@@ -107,8 +110,8 @@ def rows_of(block: Block, *, now: float) -> list[dict[str, Any]]:
     return [
         {
             "log": {"S": log_name(block.source)},
-            "counter": {"N": str(block.first + Decimal(number) / 1000)},
-            "last": {"N": str(block.last)},
+            "counter": {"N": str(block.last + Decimal(number) / 1000)},
+            "first": {"N": str(block.first)},
             "parts": {"N": str(len(parts))},
             "data": {"B": zlib.compress(part, _LEVEL)},
             "expires": {"N": str(expires)},
@@ -126,8 +129,8 @@ def read_row(item: Mapping[str, Any]) -> Row:
         If it is not one of this layout.
     """
     return Row(
-        first=int(Decimal(item["counter"]["N"])),
-        last=int(item["last"]["N"]),
+        first=int(item["first"]["N"]),
+        last=int(Decimal(item["counter"]["N"])),
         parts=int(item["parts"]["N"]),
         part=_part(_unpacked(item["data"]["B"])),
     )

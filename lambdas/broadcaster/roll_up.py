@@ -31,10 +31,10 @@ _EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 class _Sums(NamedTuple):
     """What consecutive bars come to."""
 
-    open: str
+    opened: str
     high: Decimal
     low: Decimal
-    close: str
+    closed: str
     volume: Decimal
     buy_volume: Decimal
     notional: Decimal
@@ -50,8 +50,8 @@ class _Hour:
     """The minutes of an hour, by their start (ms UTC).
 
     ``unread`` are those that may be stored and have not been read; ``fives`` what whole five minutes come to, as far
-    as nothing has changed in them; ``unsaid`` the intervals (ms, start) that have changed and ``not_final`` those that have
-    been said, but not yet as final.
+    as nothing has changed in them; ``unsaid`` the intervals (ms, start) that have changed, and ``not_final`` those
+    that have been said, but not yet as final.
     """
 
     minutes: dict[int, tuple[int, _Sums]] = field(default_factory=dict)
@@ -204,10 +204,10 @@ def _joined(parts: Sequence[_Sums]) -> _Sums:
         buy_volume = _EXACT.add(buy_volume, part.buy_volume)
         notional = _EXACT.add(notional, part.notional)
     return _Sums(
-        parts[0].open,
+        parts[0].opened,
         max(part.high for part in parts),
         min(part.low for part in parts),
-        parts[-1].close,
+        parts[-1].closed,
         volume,
         buy_volume,
         notional,
@@ -220,14 +220,14 @@ def _joined(parts: Sequence[_Sums]) -> _Sums:
 
 
 def _bar(sums: _Sums, start: int, *, final: bool) -> BarData:
-    close = Decimal(sums.close)
+    close = Decimal(sums.closed)
     vwap = _EXACT.divide(sums.notional, sums.volume) if sums.volume else close
     return BarData(
         start=start,
-        open=sums.open,
+        open=sums.opened,
         high=f"{sums.high:f}",
         low=f"{sums.low:f}",
-        close=sums.close,
+        close=sums.closed,
         # Rounded half to even at the price's scale, as that of a minute.
         vwap=f"{_EXACT.quantize(vwap, close):f}",
         volume=f"{sums.volume:f}",

@@ -18,6 +18,12 @@ class Role(StrEnum):
 READERS = frozenset(Role)
 """May read market data and how complete it is."""
 
+TRADERS = frozenset({Role.TRADER, Role.OPERATOR})
+"""May compute risks, and have alerts of their own."""
+
+OPERATORS = frozenset({Role.OPERATOR})
+"""May look at what could not go on, and send it again."""
+
 
 class User(msgspec.Struct, frozen=True):
     """Attributes

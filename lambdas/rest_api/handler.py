@@ -10,7 +10,7 @@ from lambdas.delivery.aws import aws_client
 from lambdas.delivery.settings import read_settings
 from lambdas.identity.tickets import Tickets
 from lambdas.postgres.database import Database, DatabaseSettings, connect_for_reading
-from lambdas.rest_api import conclusion_routes, market_routes, service_routes
+from lambdas.rest_api import conclusion_routes, market_routes, risk_routes, service_routes
 from lambdas.rest_api.application import Application
 from lambdas.rest_api.latest import LatestIndicators
 
@@ -37,6 +37,7 @@ indicators = LatestIndicators(_dynamodb, _tables.last_values_table)
 service_routes.add_routes(app, database=database, tickets=tickets)
 market_routes.add_routes(app, database=database)
 conclusion_routes.add_routes(app, database=database, indicators=indicators)
+risk_routes.add_routes(app, database=database)
 
 
 @logger.inject_lambda_context

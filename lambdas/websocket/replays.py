@@ -82,8 +82,9 @@ class Replays:
             if position.number > coverage.head:
                 void.append(ResetItem(position.topic, position.symbol, source, "unknown"))
             elif not coverage.whole:
-                reason = "unavailable" if coverage.holed else "expired"
-                void.append(ResetItem(position.topic, position.symbol, source, reason))
+                void.append(
+                    ResetItem(position.topic, position.symbol, source, "unavailable" if coverage.holed else "expired")
+                )
             elif (update := coverage.conflated()).span is not None:
                 data = [bytes(one) for one in update.data()]
                 items.append(Item(position.topic, position.symbol, data, source, *update.span))

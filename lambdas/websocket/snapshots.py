@@ -1,12 +1,12 @@
 """What a new subscriber sees first: the stored last values of what it subscribed to."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
 import msgspec
 
-from lambdas.broadcaster.messages import ANY_SYMBOL, BAR_TOPICS, Item
+from lambdas.broadcaster.messages import ALERTS, ANY_SYMBOL, BAR_TOPICS, Item
 
 SNAPSHOT_BARS = 300
 MAX_ITEMS = 500
@@ -27,12 +27,14 @@ class Snapshots:
     def read(self, keys: Iterable[str], *, without: Collection[str] = ()) -> list[Item]:
         """Give each key's stored data, older before newer; ``…#*`` stands for all symbols of its topic.
 
-        Keys in ``without`` are left out. Positions are the numbers up to which all rows were stored when one of them
-        was written.
+        Keys in ``without`` are left out, and alerts, which are stored elsewhere. Positions are the numbers up to
+        which all rows of a source were stored when the last of them was.
         """
         wanted: dict[str, None] = {}
         for key in keys:
             topic, _, symbol = key.partition("#")
+            if topic == ALERTS:
+                continue
             wanted.update(dict.fromkeys(self._symbols(topic) if symbol == ANY_SYMBOL else [key]))
         items = self._pool.map(self._item, [key for key in wanted if key not in without][:MAX_ITEMS])
         return [item for item in items if item.data]
@@ -57,10 +59,16 @@ class Snapshots:
         )["Items"]
         if newest_first:
             rows.reverse()
-        positions: dict[str, int] = {}
-        for row in rows:
-            if "seq" in row:
-                source = row["source"]["N"]
-                positions[source] = max(positions.get(source, 0), int(row["seq"]["N"]))
         data = [bytes(data) for row in rows for data in _raw_list(row["data"]["S"])]
-        return Item(topic, symbol, data, positions=positions)
+        return Item(topic, symbol, data, positions=_positions(rows))
+
+
+def _positions(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Give, by source, the number up to which all rows are stored, 0 left out; the last stored row says it."""
+    newest: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        if "seq" in row:
+            source = row["source"]["N"]
+            said = int(row["stored"]["N"]), int(row["seq"]["N"])
+            newest[source] = max(said, newest.get(source, said))
+    return {source: number for source, (_, number) in newest.items() if number}

@@ -139,6 +139,7 @@ def test_a_run_ends_by_itself_with_a_summary(run_folder: Path, tmp_path: Path) -
     assert summary["bars"].keys() == {"1s", "60s"}
     assert summary["bars_delivered"] > 0
     assert summary["messages_delivered"] > 0
+    assert summary["holes"] == 0
     assert summary["latency_ms"]["stages"].keys() == {"validator", "signals"}
     for latency in (*summary["latency_ms"]["stages"].values(), summary["latency_ms"]["socket_to_screen"]):
         assert 0 < latency["p50"] <= latency["p99"]

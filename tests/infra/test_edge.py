@@ -58,7 +58,7 @@ def test_an_answer_of_an_api_is_cached_for_nobody_and_asked_with_all_that_the_cl
     # CloudFront developer guide, "Use managed cache policies" and "Use managed origin request policies".
     assert behavior["CachePolicyId"] == "4135ea2d-6df8-44a3-9df3-4b5a84be39ad", "CachingDisabled"
     assert behavior["OriginRequestPolicyId"] == "b689b0a8-53d0-40ab-baf2-68738e2966ac", "AllViewerExceptHostHeader"
-    assert ("POST" in behavior["AllowedMethods"]) == (path == "/ws-tickets")
+    assert ("POST" in behavior["AllowedMethods"]) == (path != "/live")
 
 
 def test_only_the_distribution_reads_the_pages_files(prod: Any) -> None:

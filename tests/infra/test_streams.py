@@ -164,11 +164,12 @@ def test_records_that_lambda_gives_up_raise_an_alarm(prod: Any, name: str) -> No
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
 
 
-def test_a_broadcast_that_fails_raises_an_alarm_though_its_function_succeeds(prod: Any) -> None:
+@pytest.mark.parametrize("metric", ["BroadcastsFailed", "ReplayNotLogged"])
+def test_what_the_broadcaster_counts_raises_an_alarm_though_its_function_succeeds(prod: Any, metric: str) -> None:
     (alarm,) = [
         alarm.properties
         for alarm in prod.resources("AWS::CloudWatch::Alarm")
-        if alarm.properties.get("MetricName") == "BroadcastsFailed"
+        if alarm.properties.get("MetricName") == metric
     ]
     assert alarm["Namespace"] == "Tickwire"
     assert alarm["Dimensions"] == [{"Name": "service", "Value": "broadcaster"}]

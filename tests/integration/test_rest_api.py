@@ -16,11 +16,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import boto3
+import numpy as np
 import psycopg
 import pytest
 from moto import mock_aws
 from psycopg.conninfo import make_conninfo
 from pyarrow import ipc
+from scipy.stats import norm
 
 from lambdas.migrations.runner import apply
 
@@ -100,7 +102,19 @@ class Client:
         assert content_type == expected
         return SimpleNamespace(status=answer["statusCode"], body=json.loads(answer["body"]))
 
-    def ask(self, method: str, path: str, *, headers: dict[str, str] | None = None, **query: object) -> Any:
+    def post(self, path: str, body: object) -> Any:
+        answer = self.ask("POST", path, headers={"content-type": "application/json"}, body=json.dumps(body))
+        return SimpleNamespace(status=answer["statusCode"], body=json.loads(answer["body"]))
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: str | None = None,
+        **query: object,
+    ) -> Any:
         """Give the answer as the function gives it."""
         authorizer = {} if self.claims is None else {"authorizer": {"jwt": {"claims": self.claims, "scopes": None}}}
         event = {
@@ -116,6 +130,7 @@ class Client:
                 "requestId": "r1",
                 **authorizer,
             },
+            "body": body,
             "isBase64Encoded": False,
         }
         return self._module.handler(event, self._context)
@@ -444,6 +459,129 @@ def test_a_track_record_counts_what_was_decided_and_how_sure_that_is(call: Clien
         "from": HOUR,
         "to": HOUR + 180_000,
     }
+
+
+TRADER = {**CLAIMS, "cognito:groups": "[trader]"}
+
+
+def test_a_position_is_sized_in_exact_decimals(call: Client) -> None:
+    call.claims = TRADER
+    asked = {"side": "long", "account": "10000", "risk_fraction": "0.01", "entry": 50000, "stop": "49000.5"}
+    answer = call.post("/v1/risk/position", {**asked, "size_step": "0.001", "target": "53000"})
+    assert answer.status == 200
+    # 100 over 999.50 a unit is 0.10005….
+    assert answer.body == {
+        "size": "0.1",
+        "notional": "5000",
+        "risk": "100",
+        "loss_at_stop": "99.95",
+        "fees": "0",
+        "margin": "5000",
+        "leverage": "1",
+        "liquidation_price": None,
+        "liquidated_before_stop": False,
+        "reward_to_risk": "3.001500750375",
+        "limited_by": "risk",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"stop": "51000"}, "below its entry"),
+        ({"risk_amount": "5"}, "risk_fraction or risk_amount"),
+        ({"account": "-1"}, "greater than 0"),
+        ({"account": "NaN"}, "finite"),
+        ({"side": "up"}, "long"),
+        ({"colour": "red"}, "not permitted"),
+        ({"leverage": 100, "maintenance_margin": "0.02", "stop": "49999", "risk_fraction": "1"}, "at once"),
+    ],
+)
+def test_a_position_that_cannot_be_is_refused_with_why(call: Client, changes: dict[str, Any], says: str) -> None:
+    call.claims = TRADER
+    asked = {"side": "long", "account": "10000", "risk_fraction": "0.01", "entry": "50000", "stop": "49000"}
+    answer = call.post("/v1/risk/position", {**asked, **changes})
+    assert answer.status == 422
+    assert says in json.dumps(answer.body)
+
+
+def test_risks_are_for_traders(call: Client) -> None:
+    position = {"side": "long", "account": 1, "risk_amount": 1, "entry": 2, "stop": 1}
+    portfolio = {"positions": [{"venue": "binance", "symbol": "BTC-USDT", "quantity": 1}]}
+    for path, body in (("/v1/risk/position", position), ("/v1/risk/portfolio", portfolio)):
+        answer = call.post(path, body)
+        assert (answer.status, answer.body["detail"]) == (403, "This takes one of the roles operator, trader.")
+
+
+def hours_of(owner_url: str, symbol: str, prices: list[float]) -> None:
+    """Store a bar of the last minute of each of the hours that ended last."""
+    now = int(time.time()) // 3600 * 3600
+    with psycopg.connect(owner_url) as connection:
+        for back, price in enumerate(reversed(prices), 1):
+            minute = now - (back - 1) * 3600 - 60
+            connection.execute("SELECT ensure_bars_partition(to_timestamp(%s)::date)", [minute])
+            text = f"{price:.8f}"
+            connection.execute(
+                "INSERT INTO bars VALUES ('binance', %s, 60, to_timestamp(%s), %s, %s, %s, %s, 1, 0.5, 1, 1, 1, 1, 1,"
+                " true, 0)",
+                [symbol, minute, text, text, text, text],
+            )
+
+
+def test_a_portfolio_is_judged_by_the_prices_that_are_stored(call: Client, owner_url: str) -> None:
+    random = np.random.default_rng(1)
+    moves = random.normal(0, 0.01, size=(2, 400))
+    bitcoin = 50_000 * np.exp(np.cumsum(moves[0]))
+    ether = 3_000 * np.exp(np.cumsum(0.5 * moves[0] + 0.8 * moves[1]))
+    hours_of(owner_url, "BTC-USDT", bitcoin.tolist())
+    hours_of(owner_url, "ETH-USDT", ether.tolist())
+    call.claims = TRADER
+    positions = [
+        {"venue": "binance", "symbol": "ETH-USDT", "quantity": 10},
+        {"venue": "binance", "symbol": "BTC-USDT", "quantity": -0.25},
+    ]
+    answer = call.post("/v1/risk/portfolio", {"positions": positions, "confidence": 0.95, "horizon_hours": 4})
+    assert answer.status == 200, answer.body
+    body = answer.body
+    values = np.array([10 * round(ether[-1], 8), -0.25 * round(bitcoin[-1], 8)])
+    assert body["value"] == pytest.approx(values.sum())
+    assert [one["value"] for one in body["positions"]] == pytest.approx(values.tolist())
+    returns = np.stack([0.5 * moves[0] + 0.8 * moves[1], moves[0]])[:, 1:]
+    deviation = np.sqrt(values @ np.cov(returns, bias=True) @ values * 4)
+    # The covariance is shrunk a little, so nearly.
+    assert body["var"]["parametric"] == pytest.approx(norm.ppf(0.95) * deviation, rel=0.05)
+    assert body["correlation"]["matrix"][0][1] == pytest.approx(np.corrcoef(returns)[0, 1], abs=0.05)
+    for method, value in body["var"].items():
+        assert body["expected_shortfall"][method] > value > 0
+    crash = body["scenarios"][0]
+    assert crash["by_position"][1] == pytest.approx(-values[1] * 0.39)
+    assert crash["pnl"] == pytest.approx(sum(crash["by_position"]))
+    assert sum(body["distribution"]["counts"]) == 10_000
+    assert len(body["distribution"]["edges"]) == len(body["distribution"]["counts"]) + 1
+    assert (body["data"]["observations"], body["data"]["missing"]) == (399, 0)
+
+
+@pytest.mark.parametrize(
+    ("positions", "says"),
+    [
+        ([{"venue": "binance", "symbol": "XXX-USDT", "quantity": 1}], "no price of XXX-USDT on binance"),
+        (
+            [
+                {"venue": "binance", "symbol": "ETH-BTC", "quantity": 1},
+                {"venue": "binance", "symbol": "BTC-USDT", "quantity": 1},
+            ],
+            "different currencies",
+        ),
+        ([{"venue": "binance", "symbol": "BTC-USDT", "quantity": 1}] * 2, "once"),
+        ([{"venue": "binance", "symbol": "BTC-USDT' OR 1=1", "quantity": 1}], "pattern"),
+        ([], "at least 1"),
+    ],
+)
+def test_a_portfolio_that_cannot_be_judged_is_refused_with_why(call: Client, positions: Any, says: str) -> None:
+    call.claims = TRADER
+    answer = call.post("/v1/risk/portfolio", {"positions": positions})
+    assert answer.status == 422
+    assert says in json.dumps(answer.body)
 
 
 PREDICTION = (

@@ -11,14 +11,16 @@ from typing import Any
 
 import aiohttp
 import boto3
+import jwt
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from lambdas.identity.user import Role
 from lambdas.migrations.runner import apply
 from local.deploy import Deployment, deploy, synthesise
 from local.emulator import CREDENTIALS, Emulator
-from local.identity import NAME, LocalUser
+from local.identity import LocalUser
 from local.page import Page
 from local.postgres import LocalPostgres
 from local.watcher import Watcher
@@ -154,7 +156,7 @@ async def test_an_id_token_is_no_access_token(deployment: Deployment, user: Loca
         UserPoolId=deployment.outputs["UserPoolId"],
         ClientId=deployment.outputs["ProgrammesClientId"],
         AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-        AuthParameters={"USERNAME": NAME, "PASSWORD": user._password},
+        AuthParameters={"USERNAME": user.name, "PASSWORD": user._password},
     )["AuthenticationResult"]
     assert (await call(deployment, "POST", "/ws-tickets", bearer(tokens["IdToken"])))[0] == 401
     with pytest.raises(aiohttp.WSServerHandshakeError):
@@ -211,24 +213,50 @@ def test_a_token_serves_until_shortly_before_its_end(
 
 
 async def test_the_local_page_hands_on_what_cloudfront_would(
-    deployment: Deployment, user: LocalUser, tmp_path: Path
+    deployment: Deployment, emulator: Emulator, user: LocalUser, tmp_path: Path
 ) -> None:
+    operator = LocalUser(
+        emulator.endpoint_url,
+        pool_id=deployment.outputs["UserPoolId"],
+        client_id=deployment.outputs["ProgrammesClientId"],
+        role=Role.OPERATOR,
+    )
+    operator.create()
+    users = {Role.VIEWER: user, Role.OPERATOR: operator}
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text("<html></html>")
+    (tmp_path / "sw.js").write_text("self.skipWaiting()")
     page = Page(tmp_path, port=0)
     page.start()
     try:
         async with aiohttp.ClientSession() as session:
             async with session.post(f"{page.url}ws-tickets") as early:
                 assert early.status == 503
-            page.token, page.rest_url = user.token, deployment.rest_url
-            async with session.get(f"{page.url}token") as reply:
-                headers = bearer((await reply.json())["accessToken"])
+            page.token, page.rest_url = lambda role: users[role].token(), deployment.rest_url
+            for query, role in (("", "operator"), ("?role=viewer", "viewer")):
+                async with session.get(f"{page.url}token{query}") as reply:
+                    token = (await reply.json())["accessToken"]
+                    claims = jwt.decode(token, options={"verify_signature": False})
+                    assert claims["cognito:groups"] == [role]
+            async with session.get(f"{page.url}token?role=king") as reply:
+                assert reply.status == 422
+            headers = bearer(token)
+            async with session.get(f"{page.url}sw.js") as reply:
+                assert (reply.status, reply.headers["Cache-Control"]) == (200, "no-cache")
+            async with session.get(f"{page.url}other.js") as reply:
+                assert reply.status == 404
             async with session.post(f"{page.url}ws-tickets", headers=headers) as reply:
                 ticket = (await reply.json())["ticket"]
             assert await hears_a_pong(f"{deployment.websocket_url}?ticket={ticket}")
             async with session.get(f"{page.url}v1/bars?{RANGE}&interval=1m", headers=headers) as reply:
                 assert (reply.status, (await reply.json())["bars"]) == (200, [])
+                tag = reply.headers["ETag"]
+            async with session.get(
+                f"{page.url}v1/bars?{RANGE}&interval=1m", headers={**headers, "If-None-Match": tag}
+            ) as reply:
+                assert (reply.status, await reply.read()) == (304, b"")
+            async with session.delete(f"{page.url}v1/nothing/of/this?kind=a%2Fb", headers=headers) as reply:
+                assert reply.status == 404
             async with session.get(f"{page.url}v1/bars?{RANGE}", headers=headers) as reply:
                 assert reply.status == 422
                 assert reply.content_type == "application/problem+json"

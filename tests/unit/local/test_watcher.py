@@ -44,3 +44,32 @@ def test_the_last_state_of_a_symbol_stands() -> None:
     delivered.take(message("health", {"kind": "latency", "stage": {"ingestor": 5.0}}), now=0)
     assert delivered.progress[SYMBOL]["accepted"] == 6
     assert delivered.stages == {"ingestor": 5.0}
+
+
+def numbered(source: int, first: int, last: int) -> dict[str, Any]:
+    item = {"topic": "trades", "symbol": SYMBOL, "source": source, "from": first, "to": last, "data": []}
+    return {"type": "update", "items": [item]}
+
+
+def test_a_hole_is_an_update_beyond_the_next_number_of_its_source() -> None:
+    delivered = Delivered()
+    item = {"topic": "trades", "symbol": SYMBOL, "positions": {"3": 10}, "data": []}
+    delivered.take({"type": "snapshot", "items": [item]}, now=0)
+    for source, first, last in ((3, 8, 11), (3, 12, 12), (4, 70, 71), (4, 72, 75), (3, 13, 12), (3, 13, 20)):
+        delivered.take(numbered(source, first, last), now=0)
+    assert delivered.holes == 0
+    delivered.take(numbered(3, 22, 22), now=0)
+    assert delivered.holes == 1
+    delivered.take(numbered(3, 23, 23), now=0)
+    delivered.take(numbered(4, 77, 77), now=0)
+    assert delivered.holes == 2
+    # The numbers of a new connection begin with its snapshot.
+    delivered.begin()
+    delivered.take(numbered(3, 90, 90), now=0)
+    assert delivered.holes == 2
+
+
+def test_what_is_told_again_is_no_latency_sample() -> None:
+    delivered = Delivered()
+    delivered.take(message("bars.1s", bar(1, 1.5)) | {"replay": True}, now=9 * SECOND)
+    assert (delivered.seconds, delivered.bars) == ([], 0)

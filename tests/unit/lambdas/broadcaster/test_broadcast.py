@@ -20,6 +20,7 @@ from lambdas.broadcaster.subscribers import Subscribers
 from lambdas.identity.user import Role, User
 from lambdas.websocket.connections import Connections
 from lambdas.websocket.snapshots import Snapshots
+from tests.protocol import check_answer
 from tickwire.columns import Side, TradeBatch, TradeFlag, TradeRows
 from tickwire.conclusions import Outcome, Prediction, Sentiment, Whale
 from tickwire.envelope import encode
@@ -53,6 +54,7 @@ class World:
             dynamodb, connections_table="connections", subscriptions_table="subscriptions", pool=pool
         )
         self.pace: Pace = AtOnce()
+        self.slept: list[float] = []
         self.broadcast = self.new_process()
 
     def new_process(self) -> Broadcast:
@@ -64,6 +66,7 @@ class World:
             pace=self.pace,
             clock=lambda: int(self.now * SECOND),
             monotonic=lambda: self.now,
+            sleep=self.sleep,
         )
         return Broadcast(
             screens,
@@ -72,6 +75,10 @@ class World:
             clock=lambda: int(self.now * SECOND),
             monotonic=lambda: self.now,
         )
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(round(seconds, 6))
+        self.now += seconds
 
     def subscribe(self, connection_id: str, *keys: str) -> None:
         self.connections.open(connection_id, User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000))
@@ -83,7 +90,10 @@ class World:
 
     def heard(self, connection_id: str) -> list[dict[str, Any]]:
         """Give the messages since the last time of asking."""
-        return [json.loads(message) for message in self.posts.posted.pop(connection_id, [])]
+        heard = [json.loads(message) for message in self.posts.posted.pop(connection_id, [])]
+        for message in heard:
+            check_answer(message)
+        return heard
 
     def items(self, connection_id: str) -> dict[tuple[str, str], list[Any]]:
         """Give the data heard since the last time of asking, by topic and symbol."""
@@ -484,3 +494,150 @@ def test_the_markets_mood_is_heard_by_its_name_and_by_all(world: World) -> None:
     mood = [{"time": 60_000, "index": 62.0, "symbols": 5, "parts": []}]
     assert world.items("named") == world.items("all") == {("sentiment", "market:*"): mood}
     assert world.snapshot("sentiment#*") == {("sentiment", "market:*"): mood}
+
+
+def spans(messages: list[dict[str, Any]], topic: str = "trades") -> list[tuple[int, int, int]]:
+    """Give (source, from, to) of a topic's items."""
+    return [
+        (item["source"], item["from"], item["to"])
+        for message in messages
+        for item in message["items"]
+        if item["topic"] == topic
+    ]
+
+
+class Reluctant:
+    """A pace that says no until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.asked: list[int] = []
+
+    def due(self, now: float, posts: int) -> bool:
+        self.asked.append(posts)
+        return self.ready
+
+
+def test_a_record_takes_one_number_of_every_key_that_it_speaks_of(world: World) -> None:
+    world.subscribe("c1", "trades#*", "bars.1m#*")
+    world.run(record(1, trades=trades(1, 2)), record(2, bars=(bar(60, 1),)), record(3, trades=trades(3)))
+    first = world.heard("c1")
+    assert spans(first) == [(0, 1, 2)]
+    assert spans(first, "bars.1m") == [(0, 1, 1)]
+    world.run(record(4, trades=trades(4)), record(1, partition=5, trades=trades(9)))
+    assert sorted(spans(world.heard("c1"))) == [(0, 3, 3), (5, 1, 1)]
+
+
+def test_latency_has_no_numbers(world: World) -> None:
+    world.subscribe("c1", "health#*")
+    world.run(record(1, trades=trades(1, receive=1_699_999_999 * SECOND), hops=(("ingestor", 1),)))
+    ((item,),) = [message["items"] for message in world.heard("c1")]
+    assert set(item) == {"topic", "symbol", "data"}
+
+
+def test_what_is_not_due_waits_and_is_posted_as_one(world: World) -> None:
+    world.pace = pace = Reluctant()
+    world.broadcast = world.new_process()
+    world.subscribe("c1", "trades#*", "bars.1m#*")
+    world.subscribe("c2", "trades#*")
+    for counter in range(1, 4):
+        assert world.run(record(counter, bars=(bar(60, counter),), trades=trades(counter))).messages == 0
+    assert pace.asked == [2, 2, 2]
+    pace.ready = True
+    assert world.run(record(4, trades=trades(4))).messages == 2
+    heard = world.heard("c1")
+    assert (spans(heard), spans(heard, "bars.1m")) == ([(0, 1, 4)], [(0, 1, 3)])
+    data = {item["topic"]: item["data"] for message in heard for item in message["items"]}
+    assert [one["id"] for one in data["trades"]] == [1, 2, 3, 4]
+    assert revisions(data["bars.1m"]) == [(60_000, 3)]
+    world.run(record(5, trades=trades(5)))
+    assert spans(world.heard("c2")) == [(0, 1, 4), (0, 5, 5)]
+
+
+def test_a_process_that_takes_a_partition_over_goes_on_where_the_numbers_were(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    world.run(record(1, trades=trades(1)), record(2, trades=trades(2)))
+    world.run(record(3, trades=trades(3)))
+    counts = world.run(record(4, trades=trades(4)), process=world.new_process())
+    assert counts.jumps == 0
+    assert spans(world.heard("c1")) == [(0, 1, 2), (0, 3, 3), (0, 4, 4)]
+    # And back again.
+    assert world.run(record(5, trades=trades(5))).jumps == 0
+    assert spans(world.heard("c1")) == [(0, 5, 5)]
+
+
+def test_a_process_that_knows_no_numbers_goes_on_above_all_that_were_given(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    world.run(*(record(counter, trades=trades(counter)) for counter in range(1, 4)))
+    for row in world.dynamodb.scan(TableName="replay")["Items"]:
+        world.dynamodb.delete_item(TableName="replay", Key={name: row[name] for name in ("log", "counter")})
+    counts = world.run(record(9, trades=trades(9)), process=world.new_process())
+    assert counts.jumps == 1
+    assert spans(world.heard("c1")) == [(0, 1, 3), (0, 9, 9)]
+
+
+def test_a_log_that_is_away_is_counted_and_does_not_stop_the_updates(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    world.run(record(1, trades=trades(1)))
+    world.dynamodb.delete_table(TableName="replay")
+    counts = world.run(record(2, trades=trades(2)), record(1, partition=7, trades=trades(5)))
+    # Two blocks, and the new partition's checkpoint.
+    assert (counts.not_logged, counts.messages) == (3, 1)
+    assert sorted(spans(world.heard("c1"))) == [(0, 1, 1), (0, 2, 2), (7, 1, 1)]
+
+
+def test_the_log_is_written_before_anything_is_posted(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    logged: list[int] = []
+    post = world.posts.post_to_connection
+
+    def look(**request: Any) -> None:
+        logged.append(len(world.dynamodb.scan(TableName="replay")["Items"]))
+        post(**request)
+
+    world.posts.post_to_connection = look
+    world.run(record(1, trades=trades(1)))
+    assert logged == [2]
+
+
+def test_a_newcomer_hears_all_of_the_last_seconds_with_its_numbers(world: World) -> None:
+    world.subscribe("c1", "trades#*")
+    world.run(record(1, trades=trades(1)))
+    world.now += 3.5
+    world.run(record(2, trades=trades(2)))
+    world.subscribe("c2", "trades#*")
+    world.now += 0.2
+    world.run(record(3, trades=trades(3)))
+    assert world.heard("c2") == []
+    world.now += 0.4
+    world.run(record(4, trades=trades(4)))
+    heard = world.heard("c2")
+    assert spans(heard) == [(0, 2, 4)]
+    assert [one["id"] for one in heard[0]["items"][0]["data"]] == [2, 3, 4]
+    world.run(record(5, trades=trades(5)))
+    assert spans(world.heard("c2")) == [(0, 5, 5)]
+
+
+def test_a_snapshot_says_up_to_which_number_it_is(world: World) -> None:
+    world.run(record(1, trades=trades(1)), record(2, trades=trades(2)))
+    world.run(record(3, trades=trades(3)))  # Waits: stored once a second.
+    (item,) = Snapshots(world.dynamodb, "last-values", pool=world.pool).read([f"trades#{SYMBOL}"])
+    assert item.positions == {"0": 2}
+    world.now += 1
+    world.run(record(4, trades=trades(4)))
+    (item,) = Snapshots(world.dynamodb, "last-values", pool=world.pool).read([f"trades#{SYMBOL}"])
+    assert item.positions == {"0": 4}
+
+
+def test_what_comes_soon_after_a_flush_does_not_wait_for_another_invocation(world: World) -> None:
+    world.pace = Pacing(1_000)
+    world.broadcast = world.new_process()
+    world.subscribe("c1", "trades#*")
+    assert world.run(record(1, trades=trades(1))).messages == 1
+    world.now += 0.03
+    assert world.run(record(2, trades=trades(2))).messages == 1
+    assert world.slept == [pytest.approx(0.075)]
+    world.now += 0.5
+    assert world.run(record(3, trades=trades(3))).messages == 1
+    assert world.slept == [pytest.approx(0.075)]
+    assert spans(world.heard("c1")) == [(0, 1, 1), (0, 2, 2), (0, 3, 3)]

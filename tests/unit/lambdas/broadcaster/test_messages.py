@@ -2,7 +2,14 @@
 
 import json
 
-from lambdas.broadcaster.messages import MAX_MESSAGE_BYTES, Item, snapshot_messages, update_messages
+from lambdas.broadcaster.messages import (
+    MAX_MESSAGE_BYTES,
+    Item,
+    ResetItem,
+    reset_messages,
+    snapshot_messages,
+    update_messages,
+)
 
 
 def test_an_update_carries_its_time_and_every_item() -> None:
@@ -43,3 +50,36 @@ def test_nothing_to_say_is_an_empty_snapshot_and_no_update() -> None:
     assert snapshot_messages([]) == [b'{"type":"snapshot","items":[]}']
     assert update_messages([], sent=1) == []
     assert update_messages([Item("t", "s", [])], sent=1) == []
+
+
+def test_an_item_in_parts_says_only_with_the_last_what_the_whole_covers() -> None:
+    trades = [json.dumps({"id": n, "fill": "x" * 700}).encode() for n in range(300)]
+    messages = update_messages([Item("trades", "v:A-B", trades, source=3, first=41, last=340)], sent=7, replay=True)
+    read = [json.loads(message) for message in messages]
+    assert all(len(message) <= MAX_MESSAGE_BYTES for message in messages)
+    assert [(one["type"], one["sent"], one["replay"]) for one in read] == [("update", 7, True)] * 3
+    items = [item for one in read for item in one["items"]]
+    assert [(item["source"], item["from"], item["to"]) for item in items] == [(3, 41, 40), (3, 41, 40), (3, 41, 340)]
+    assert [one["id"] for item in items for one in item["data"]] == list(range(300))
+
+
+def test_a_snapshot_in_parts_has_its_positions_with_the_last() -> None:
+    bars = [json.dumps({"start": n, "fill": "x" * 700}).encode() for n in range(300)]
+    messages = snapshot_messages([Item("bars.1m", "v:A-B", bars, positions={"3": 12})])
+    items = [item for message in messages for item in json.loads(message)["items"]]
+    assert [item.get("positions") for item in items] == [None, None, {"3": 12}]
+
+
+def test_numbers_that_left_nothing_to_say_are_said_all_the_same() -> None:
+    (message,) = update_messages([Item("bars.5m", "v:A-B", [], source=3, first=4, last=5)], sent=1)
+    assert json.loads(message)["items"] == [
+        {"topic": "bars.5m", "symbol": "v:A-B", "source": 3, "from": 4, "to": 5, "data": []}
+    ]
+
+
+def test_many_resets_are_several_messages_within_the_limit() -> None:
+    longest = "x" * 20 + ":" + "X" * 20 + "-" + "X" * 20
+    messages = reset_messages([ResetItem("predictions", longest, 999_999, "unavailable")] * 1_001)
+    assert [len(json.loads(message)["items"]) for message in messages] == [500, 500, 1]
+    assert all(len(message) <= MAX_MESSAGE_BYTES for message in messages)
+    assert reset_messages([]) == []

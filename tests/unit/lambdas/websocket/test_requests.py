@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.websocket.requests import Ping, RequestRefused, Subscribe, Unsubscribe, read_request
+from lambdas.websocket.requests import Ping, Position, RequestRefused, Resume, Subscribe, Unsubscribe, read_request
 
 
 def body(**message: Any) -> str:
@@ -49,6 +49,29 @@ def test_unsubscribe_and_ping_are_read_and_what_is_not_known_is_ignored() -> Non
         ),
         (body(action="subscribe", topics=["trades"], symbols=["BTCUSDT"]), "invalid_symbol", "BTCUSDT"),
         (body(action="subscribe", topics=["trades"], symbols=["binance:BTC-USDT\n"]), "invalid_symbol", "binance"),
+        ('"\\ud800', "not_json", "not JSON"),
+        ("[" * 20_000, "not_json", "not JSON"),
+        (body(action="subscribe", topics=["alerts"], symbols=["v:A-B"]), "invalid_symbol", "your own alerts"),
+        (body(action="subscribe", topics=["alerts"], symbols=["*", "v:A-B"]), "invalid_symbol", "your own alerts"),
+        (body(action="ping", id=7), "invalid_message", "id"),
+        (body(action="ping", id="x" * 65), "invalid_message", "64"),
+        (body(action="resume"), "invalid_message", "positions"),
+        (body(action="resume", positions={}), "invalid_message", "there must be"),
+        (body(action="resume", positions={"trades": {}}), "invalid_message", "there must be"),
+        (body(action="resume", positions={"news": {}}), "unknown_topic", "news"),
+        (body(action="resume", positions={"alerts": {"*": {"0": 1}}}), "invalid_message", "no positions"),
+        (body(action="resume", positions={"trades": {"*": {"0": 1}}}), "invalid_symbol", "no positions"),
+        (body(action="resume", positions={"trades": {"v:A-B": {"one": 1}}}), "invalid_message", "no source"),
+        (body(action="resume", positions={"trades": {"v:A-B": {"01": 1}}}), "invalid_message", "no source"),
+        (body(action="resume", positions={"trades": {"v:A-B": {"1": -1}}}), "invalid_message", "0"),
+        (body(action="resume", positions={"trades": {"v:A-B": {"1": 2**53}}}), "invalid_message", "<="),
+        (body(action="resume", positions={"trades": {"v:A-B": {"1": 1.5}}}), "invalid_message", "int"),
+        (body(action="resume", positions={}, topics=["trades"]), "invalid_message", "at least one"),
+        (
+            body(action="resume", positions={"trades": {"v:A-B": {"1": 1}}}, topics=["quotes"], symbols=["v:A-B"]),
+            "invalid_message",
+            "not asked for",
+        ),
         (body(action="ping", fill="x" * 32768), "message_too_large", "32768"),
     ],
 )
@@ -63,3 +86,21 @@ def test_a_message_that_cannot_be_acted_on_is_refused_with_code_and_sentence(
 def test_a_message_of_exactly_the_limit_is_read() -> None:
     frame = body(action="ping", fill="")
     assert read_request(body(action="ping", fill="x" * (32768 - len(frame)))) == Ping()
+
+
+def test_a_resume_names_its_positions_and_what_it_subscribes_to() -> None:
+    positions = {"trades": {"v:A-B": {"3": 12, "0": 0}}, "sentiment": {"market:*": {"64": 5}}}
+    request = read_request(
+        body(action="resume", topics=["trades", "sentiment", "alerts"], symbols=["*"], positions=positions, id="r")
+    )
+    assert isinstance(request, Resume)
+    assert list(request.known()) == [
+        Position("trades", "v:A-B", 3, 12),
+        Position("trades", "v:A-B", 0, 0),
+        Position("sentiment", "market:*", 64, 5),
+    ]
+    assert request.keys("me") == ["trades#*", "sentiment#*", "alerts#me"]
+    assert request.id == "r"
+    holes = read_request(body(action="resume", positions=positions))
+    assert isinstance(holes, Resume)
+    assert holes.keys("me") == []
