@@ -66,7 +66,7 @@ def plan_position(
     risk : of that, what may be lost
     entry, stop, target : prices
     fee_rate : of the notional, on each side (0.001 is 10 bps)
-    leverage : the highest that may be used
+    leverage : notional over the margin of the isolated position
     maintenance_margin : rate, as :func:`liquidation_price` takes it
     price_step, size_step : what prices and sizes are multiples of; prices are rounded so that a unit loses more by it,
         the liquidation price towards the entry
@@ -101,11 +101,8 @@ def plan_position(
                     f"one step of {size_step} would lose {unit_loss * size_step:f} at the stop, more than may be lost"
                 )
         notional = size * entry
-        # No more than is needed is put up at the highest leverage, and no less.
-        used = max(Decimal(1), min(leverage, notional / account)) if leverage > 1 else Decimal(1)
-        liquidated = liquidation_price(
-            side=side, entry=entry, leverage=used, maintenance_margin=maintenance_margin if used > 1 else Decimal(0)
-        )
+        # Of an isolated position its margin alone is at stake, so a small one is liquidated as soon as a large one.
+        liquidated = liquidation_price(side=side, entry=entry, leverage=leverage, maintenance_margin=maintenance_margin)
         if liquidated is not None and price_step is not None:
             liquidated = _stepped(liquidated, price_step, up=long)
         before = liquidated is not None and (liquidated >= stop if long else liquidated <= stop)
@@ -119,8 +116,8 @@ def plan_position(
             risk=risk,
             loss_at_stop=size * unit_loss,
             fees=size * unit_fees,
-            margin=notional / used,
-            leverage=used,
+            margin=notional / leverage,
+            leverage=leverage,
             liquidation_price=liquidated,
             liquidated_before_stop=before,
             reward_to_risk=reward,

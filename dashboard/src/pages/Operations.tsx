@@ -61,7 +61,7 @@ export default function Operations({ rest, roles }: { rest: Rest; roles: readonl
       </section>
     );
   return (
-    <div className="operations">
+    <div className="workplace">
       <DeadLetters rest={rest} onAct={() => setActs((n) => n + 1)} />
       <AuditLog rest={rest} acts={acts} />
     </div>
@@ -179,6 +179,7 @@ function DeadLetters({ rest, onAct }: { rest: Rest; onAct: () => void }) {
                 <td className="wide">{letter.redrive_outcome ?? letter.detail}</td>
               </tr>
             ))}
+            {letters === null && <Nothing columns={9}>Loading…</Nothing>}
             {letters !== null && letters.length === 0 && <Nothing columns={9}>Nothing is waiting: every frame was read, every trade kept the rules.</Nothing>}
           </tbody>
         </table>

@@ -2,7 +2,7 @@ import { type FormEvent, useEffect, useState } from "react";
 import { Refused, type Rest } from "../api/rest";
 import type { Market } from "../feed/market";
 import { mayTrade, type Role } from "../feed/roles";
-import { decimal, money, share } from "../format";
+import { estimate, money, share } from "../format";
 
 interface Plan {
   size: string;
@@ -51,7 +51,7 @@ export default function Risk({ rest, roles, market }: { rest: Rest; roles: reado
       </section>
     );
   return (
-    <div className="risk">
+    <div className="calculators">
       <Position rest={rest} market={market} />
       <Portfolio rest={rest} market={market} />
     </div>
@@ -131,15 +131,15 @@ function Position({ rest, market }: { rest: Rest; market: Market }) {
         {plan !== null && (
           <>
             <p className="lead">
-              <b>{decimal(plan.size, 0)}</b> for {decimal(plan.notional)}
+              <b>{estimate(Number(plan.size))}</b> for {money(Number(plan.notional))}
               {plan.limited_by === "leverage" && <small> as much as the account carries</small>}
             </p>
             <dl className="figures">
-              <Pair name="lost at the stop" value={decimal(plan.loss_at_stop)} />
-              <Pair name="of that fees" value={decimal(plan.fees)} />
-              <Pair name="margin" value={decimal(plan.margin)} />
+              <Pair name="lost at the stop" value={money(Number(plan.loss_at_stop))} />
+              <Pair name="of that fees" value={money(Number(plan.fees))} />
+              <Pair name="margin" value={money(Number(plan.margin))} />
               <Pair name="leverage" value={`${Number(plan.leverage).toFixed(2)} ×`} />
-              <Pair name="liquidated at" value={plan.liquidation_price === null ? "never" : decimal(Number(plan.liquidation_price).toFixed(8))} />
+              <Pair name="liquidated at" value={plan.liquidation_price === null ? "never" : estimate(Number(plan.liquidation_price))} />
               <Pair name="reward to risk" value={plan.reward_to_risk === null ? "–" : Number(plan.reward_to_risk).toFixed(2)} />
             </dl>
             {plan.liquidated_before_stop && <p className="bad">It is liquidated before its stop is reached: use less leverage, or a nearer stop.</p>}
