@@ -50,12 +50,13 @@ const nameOf = (letter: { kind: string; key: string }): string => `${letter.kind
 /** What could not go on, to be looked at and sent again, and who did so. */
 export default function Operations({ rest, roles }: { rest: Rest; roles: readonly Role[] }) {
   const [acts, setActs] = useState(0);
+  if (roles.length === 0) return <p className="empty">Looking up who you are…</p>;
   if (!mayOperate(roles))
     return (
       <section className="panel note" aria-label="Operations">
         <h2>Operations</h2>
         <p>
-          Dead letters and the audit log are for operators. You are signed in as {roles.join(", ") || "nobody yet"}; an operator can put you into
+          Dead letters and the audit log are for operators. You are signed in as {roles.join(", ")}; an operator can put you into
           the group <code>operator</code>.
         </p>
       </section>

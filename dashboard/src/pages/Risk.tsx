@@ -40,12 +40,13 @@ const DAYS = 30;
 
 /** How large a position may be, and what a portfolio may lose. */
 export default function Risk({ rest, roles, market }: { rest: Rest; roles: readonly Role[]; market: Market }) {
+  if (roles.length === 0) return <p className="empty">Looking up who you are…</p>;
   if (!mayTrade(roles))
     return (
       <section className="panel note" aria-label="Risk">
         <h2>Risk</h2>
         <p>
-          The calculator is for traders and operators. You are signed in as {roles.join(", ") || "nobody yet"}; an operator can put you into the
+          The calculator is for traders and operators. You are signed in as {roles.join(", ")}; an operator can put you into the
           group <code>trader</code>.
         </p>
       </section>
