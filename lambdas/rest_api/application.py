@@ -1,5 +1,6 @@
 """What every function behind the HTTP API has in common: validation, who calls, caching, and errors as problems."""
 
+from base64 import b64decode
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
@@ -8,12 +9,17 @@ import psycopg
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+)
 from aws_lambda_powertools.metrics import MetricUnit
 
 from lambdas.identity.user import Role, User
 from lambdas.rest_api.caller import caller_of
 from lambdas.rest_api.problems import Problem, answer, invalid
+
+MAX_BODY_CHARACTERS = 64 * 1024
 
 
 class Application:
@@ -34,6 +40,8 @@ class Application:
             (RequestValidationError, self._invalid),
             (psycopg.OperationalError, self._database_away),
             (NotFoundError, self._not_found),
+            (RecursionError, self._too_deep),
+            (RequestUnsupportedContentType, self._not_json),
             (Exception, self._failed),
         )
         for failure, tell in failures:
@@ -57,7 +65,16 @@ class Application:
     def resolve(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Answer one request; what the caller has already is not sent again (RFC 9110, section 13.1.2)."""
         self._fresh_seconds = 0
-        answered: dict[str, Any] = self.resolver.resolve(event, context)
+        try:
+            answered: dict[str, Any] = self.resolver.resolve(_readable(event), context)
+        except Problem as problem:
+            told = self._problem(problem)
+            answered = {
+                "statusCode": told.status_code,
+                "headers": {"Content-Type": told.content_type},
+                "body": told.body,
+                "isBase64Encoded": False,
+            }
         if event["requestContext"]["http"]["method"] != "GET" or answered["statusCode"] != HTTPStatus.OK:
             answered["headers"]["Cache-Control"] = "no-store"
             return answered
@@ -85,6 +102,12 @@ class Application:
     def _not_found(self, error: NotFoundError) -> Response[str]:
         return answer(HTTPStatus.NOT_FOUND, "There is no such route.")
 
+    def _too_deep(self, error: RecursionError) -> Response[str]:
+        return answer(HTTPStatus.BAD_REQUEST, "The body is nested too deeply.")
+
+    def _not_json(self, error: RequestUnsupportedContentType) -> Response[str]:
+        return answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body has to be application/json.")
+
     def _failed(self, error: Exception) -> Response[str]:
         self._logger.exception("request failed")
         self._metrics.add_metric(name="RequestsFailed", unit=MetricUnit.Count, value=1)
@@ -95,3 +118,25 @@ def _names(event: dict[str, Any], tag: str) -> bool:
     """Say whether If-None-Match names a tag; API Gateway gives headers in lower case."""
     asked = (event.get("headers") or {}).get("if-none-match", "")
     return asked.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in asked.split(",")}
+
+
+def _readable(event: dict[str, Any]) -> dict[str, Any]:
+    """Give the event with its body as text, if it has one.
+
+    Raises
+    ------
+    Problem
+        413 or 400, if it is too large or no text.
+    """
+    body = event.get("body")
+    if body is None:
+        return event
+    if len(body) > MAX_BODY_CHARACTERS:
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A body may have {MAX_BODY_CHARACTERS:,} characters.")
+    if not event.get("isBase64Encoded"):
+        return event
+    # API Gateway does so with what it takes for binary.
+    try:
+        return {**event, "body": b64decode(body, validate=True).decode(), "isBase64Encoded": False}
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, "The body is no text.") from error
