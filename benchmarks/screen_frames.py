@@ -117,7 +117,8 @@ def script_by_frame(events: Sequence[dict[str, Any]]) -> np.ndarray:
             by_thread.setdefault((event["pid"], event["tid"]), []).append(event)
     if not by_thread:
         raise TickwireError("no script ran while the page was recorded")
-    stretches = list(_outermost(max(by_thread.values(), key=len)))
+    busiest: list[dict[str, Any]] = max(by_thread.values(), key=len)
+    stretches = list(_outermost(busiest))
     start = stretches[0][0]
     frames = np.array([(at - start) // _FRAME_US for at, _ in stretches], dtype=np.int64)
     return np.bincount(frames, weights=[spent / 1_000 for _, spent in stretches])

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from local.child_process import ChildProcess
+from lambdas.identity.user import Role
+from local.child_process import ChildFailed, ChildProcess
 from local.stack import LocalPlatform, Source
 
 TARGET_MS = {"p50": 300.0, "p99": 1_000.0}
@@ -42,11 +43,14 @@ def measure(*, rate: int, clients: int, seconds: float) -> dict[str, Any]:
         platform.start()
         try:
             _wait(platform, _WARM_SECONDS)
+            token = platform.page.token
+            if token is None:
+                raise ChildFailed("the platform has no login for its clients")
             symbols = sorted(symbol for symbol in platform.watcher.delivered.progress)
             screens = ChildProcess(
                 "screens",
                 ["benchmarks.screen_clients", platform.websocket_url, str(clients), *symbols],
-                environment={"TICKWIRE_TOKEN": platform.page.token()},
+                environment={"TICKWIRE_TOKEN": token(Role.VIEWER)},
                 log=folder / "screens.log",
             )
             screens.start()

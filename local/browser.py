@@ -39,6 +39,8 @@ class Tab:
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._trace: list[dict[str, Any]] = []
         self._traced = asyncio.Event()
+        self.sent: list[str] = []
+        """Messages that the page sent over WebSockets."""
         self.complaints: list[str] = []
         """Errors and warnings of the console, exceptions that nobody caught, and what could not be loaded."""
 
@@ -108,6 +110,8 @@ class Tab:
     def _listen(self, event: str, parameters: dict[str, Any]) -> None:
         if event == "Tracing.dataCollected":
             self._trace += parameters["value"]
+        elif event == "Network.webSocketFrameSent":
+            self.sent.append(parameters["response"]["payloadData"])
         elif event == "Tracing.tracingComplete":
             self._traced.set()
         elif event == "Runtime.exceptionThrown":

@@ -48,6 +48,7 @@ def delivery(stack: DeliveryStack, *, latency_milliseconds: float) -> Page:
             graph(
                 "Messages that did not arrive",
                 broadcast("MessagesDropped", "dropped"),
+                broadcast("PostsThrottled", "refused for the quota"),
                 broadcast("BroadcastsFailed", "broadcasts failed"),
                 broadcast("ReplayNotLogged", "rows not logged for replay"),
                 unit="a minute",

@@ -284,16 +284,25 @@ class DeliveryStack(Stack):
 
     def _alarm_on_what_lambda_cannot_see(self) -> None:
         """Watch what the broadcaster counts: it takes a batch as done even when it failed."""
-        for name, runbook, says in (
+        for name, runbook, says, most in (
             (
                 "BroadcastsFailed",
                 "broadcasts-failed",
                 "Screens miss updates: the broadcaster fails at what is in a record",
+                0,
             ),
             (
                 "ReplayNotLogged",
                 "replay-not-logged",
                 "Clients cannot be continued: the replay log does not take its rows",
+                0,
+            ),
+            # The broadcasters slow down by themselves; so many in a minute, and the quota is not what they take it for.
+            (
+                "PostsThrottled",
+                "posts-throttled",
+                "API Gateway refuses messages to clients: the account's quota is used up",
+                100,
             ),
         ):
             new_alarm(
@@ -308,6 +317,6 @@ class DeliveryStack(Stack):
                 ),
                 runbook=runbook,
                 says=says,
-                threshold=0,
+                threshold=most,
                 periods=1,
             )

@@ -1,19 +1,38 @@
-import { useEffect, useState, useSyncExternalStore } from "react";
+import { lazy, Suspense, useEffect, useState, useSyncExternalStore } from "react";
+import type { Rest } from "./api/rest";
 import { Chart } from "./components/Chart";
 import { Evidence } from "./components/Evidence";
 import { GapPanel } from "./components/GapTable";
-import { Header, type Page } from "./components/Header";
+import { Header, type Page, PAGES } from "./components/Header";
 import { HeatMap } from "./components/HeatMap";
 import { Outlook } from "./components/Outlook";
 import { SymbolTable } from "./components/SymbolTable";
 import { TradeTape } from "./components/TradeTape";
 import type { Interval, Market } from "./feed/market";
+import type { Role } from "./feed/roles";
+import type { Session } from "./feed/session";
+import { useRoles } from "./feed/who";
 
-export function App({ market, source }: { market: Market; source: string }) {
+// Loaded when they are first asked for: the market is what the page is opened for.
+const Risk = lazy(() => import("./pages/Risk"));
+const Operations = lazy(() => import("./pages/Operations"));
+
+interface Props {
+  market: Market;
+  source: string;
+  session: Session;
+  rest: Rest;
+  /** Called when the user has become another. */
+  onUser: () => void;
+}
+
+export function App({ market, source, session, rest, onUser }: Props) {
   useSyncExternalStore(market.subscribe, () => market.version);
+  const [user, setUser] = useState(0);
+  const roles = useRoles(session, user);
   const [selected, setSelected] = useState<string | null>(null);
   const [interval, setInterval] = useState<Interval>("1s");
-  const [page, setPage] = useState<Page>("market");
+  const [page, setPage] = usePage();
   const [evidence, setEvidence] = useState<"quarantine" | "gaps" | "notices">("quarantine");
 
   const symbols = [...market.symbols.values()].sort(
@@ -30,9 +49,22 @@ export function App({ market, source }: { market: Market; source: string }) {
     setPage("market");
     setEvidence("quarantine");
   };
+  const become = (role: Role): void => {
+    session.become?.(role);
+    setUser((n) => n + 1);
+    onUser();
+  };
   return (
     <div className={`page ${page}`}>
-      <Header market={market} source={source} page={page} onPage={setPage} onQuarantine={quarantine} />
+      <Header
+        market={market}
+        source={source}
+        page={page}
+        onPage={setPage}
+        onQuarantine={quarantine}
+        roles={roles}
+        onRole={session.become === undefined ? undefined : become}
+      />
       {page === "market" ? (
         <>
           <main>
@@ -45,6 +77,10 @@ export function App({ market, source }: { market: Market; source: string }) {
           </main>
           <Evidence market={market} tab={evidence} onTab={setEvidence} />
         </>
+      ) : page === "risk" || page === "operations" ? (
+        <Suspense fallback={<p className="empty">Loading…</p>}>
+          {page === "risk" ? <Risk key={user} rest={rest} roles={roles} market={market} /> : <Operations key={user} rest={rest} roles={roles} />}
+        </Suspense>
       ) : (
         <>
           <HeatMap market={market} keys={symbols.map((s) => s.key)} />
@@ -54,3 +90,21 @@ export function App({ market, source }: { market: Market; source: string }) {
     </div>
   );
 }
+
+/** The page that the address names behind its #, which can be kept and sent to others. */
+function usePage(): [Page, (page: Page) => void] {
+  const [page, setPage] = useState<Page>(named);
+  useEffect(() => {
+    const follow = (): void => setPage(named());
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  return [
+    page,
+    (wanted) => {
+      location.hash = `/${wanted}`;
+    },
+  ];
+}
+
+const named = (): Page => PAGES.find((page) => location.hash === `#/${page}`) ?? "market";

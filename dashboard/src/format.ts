@@ -48,3 +48,10 @@ export function duration(milliseconds: number): string {
   if (seconds < 6_000) return `${(seconds / 60).toFixed(1)} min`;
   return `${(seconds / 3_600).toFixed(1)} h`;
 }
+
+/** A sum of money: cents where they say something, and a true minus. */
+export function money(value: number): string {
+  const digits = Math.abs(value) >= 100_000 ? 0 : 2;
+  const text = Math.abs(value).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return `${value < 0 && Number(text.replaceAll(",", "")) > 0 ? "−" : ""}${text}`;
+}

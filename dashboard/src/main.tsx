@@ -1,4 +1,5 @@
 import { createRoot } from "react-dom/client";
+import { Rest } from "./api/rest";
 import { App } from "./App";
 import { Connection } from "./feed/connection";
 import { Market } from "./feed/market";
@@ -18,15 +19,18 @@ try {
   // On AWS a path below the page's own address, which CloudFront hands on.
   const url = new URL(config.websocketUrl, location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  void new Connection(
+  const connection = new Connection(
     url.href,
     session,
     // Apart, since the snapshot of a large market is cut: what is concluded has one of its own.
     [MARKET_TOPICS, CONCLUSION_TOPICS],
     (message) => market.apply(message),
     (state) => market.setConnection(state),
-  ).open();
-  root.render(<App market={market} source={config.source ?? ""} />);
+  );
+  void connection.open();
+  root.render(
+    <App market={market} source={config.source ?? ""} session={session} rest={new Rest(session)} onUser={() => connection.renew()} />,
+  );
 } catch (error) {
   root.render(
     <p className="fatal">

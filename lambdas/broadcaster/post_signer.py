@@ -1,7 +1,7 @@
 """Signatures for posts to ``@connections``: AWS Signature Version 4, with all that posts share computed once.
 
 The steps are those of "Create a signed AWS API request" in the IAM user guide; botocore's own signer, which the tests
-compare with, takes eight times as long a post.
+compare with, takes ten times as long a post.
 """
 
 import hmac

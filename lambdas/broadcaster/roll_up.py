@@ -31,10 +31,10 @@ _EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 class _Sums(NamedTuple):
     """What consecutive bars come to."""
 
-    open: str
+    opened: str
     high: Decimal
     low: Decimal
-    close: str
+    closed: str
     volume: Decimal
     buy_volume: Decimal
     notional: Decimal
@@ -50,15 +50,15 @@ class _Hour:
     """The minutes of an hour, by their start (ms UTC).
 
     ``unread`` are those that may be stored and have not been read; ``fives`` what whole five minutes come to, as far
-    as nothing has changed in them; ``unsaid`` the intervals (ms, start) that have changed and ``open`` those that have
-    been said, but not yet as final.
+    as nothing has changed in them; ``unsaid`` the intervals (ms, start) that have changed, and ``not_final`` those
+    that have been said, but not yet as final.
     """
 
     minutes: dict[int, tuple[int, _Sums]] = field(default_factory=dict)
     unread: set[int] = field(default_factory=set)
     fives: dict[int, _Sums] = field(default_factory=dict)
     unsaid: set[tuple[int, int]] = field(default_factory=set)
-    open: set[tuple[int, int]] = field(default_factory=set)
+    not_final: set[tuple[int, int]] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ class RollUp:
             for data in some:
                 if isinstance(data, BarData) and _put(hour, place.at, data):
                     # Whether it was said as final, only the process before knows.
-                    hour.open |= _intervals(place.at)
+                    hour.not_final |= _intervals(place.at)
 
     def values(self) -> list[Value]:
         """Give what has changed, of the symbols that the last values spoke of, as far as it is whole."""
@@ -145,7 +145,7 @@ class RollUp:
         return known.hours[first]
 
     def _said(self, symbol: str, first: int, hour: _Hour, newest: int) -> Iterable[Value]:
-        over = {(length, start) for length, start in hour.open if newest >= start + length + _LATENESS}
+        over = {(length, start) for length, start in hour.not_final if newest >= start + length + _LATENESS}
         said = sorted(hour.unsaid | over)
         hour.unsaid.clear()
         for length, start in said:
@@ -154,7 +154,7 @@ class RollUp:
             else:
                 sums = _joined([_five(hour, five) for five in sorted({at - at % _FIVE for at in hour.minutes})])
             final = sums.final and newest >= start + length + _LATENESS
-            (hour.open.discard if final else hour.open.add)((length, start))
+            (hour.not_final.discard if final else hour.not_final.add)((length, start))
             topic = next(name for name, one in TOPICS.items() if one == length)
             yield Value(topic, symbol, start, 1, _bar(sums, start, final=final))
 
@@ -204,10 +204,10 @@ def _joined(parts: Sequence[_Sums]) -> _Sums:
         buy_volume = _EXACT.add(buy_volume, part.buy_volume)
         notional = _EXACT.add(notional, part.notional)
     return _Sums(
-        parts[0].open,
+        parts[0].opened,
         max(part.high for part in parts),
         min(part.low for part in parts),
-        parts[-1].close,
+        parts[-1].closed,
         volume,
         buy_volume,
         notional,
@@ -220,14 +220,14 @@ def _joined(parts: Sequence[_Sums]) -> _Sums:
 
 
 def _bar(sums: _Sums, start: int, *, final: bool) -> BarData:
-    close = Decimal(sums.close)
+    close = Decimal(sums.closed)
     vwap = _EXACT.divide(sums.notional, sums.volume) if sums.volume else close
     return BarData(
         start=start,
-        open=sums.open,
+        open=sums.opened,
         high=f"{sums.high:f}",
         low=f"{sums.low:f}",
-        close=sums.close,
+        close=sums.closed,
         # Rounded half to even at the price's scale, as that of a minute.
         vwap=f"{_EXACT.quantize(vwap, close):f}",
         volume=f"{sums.volume:f}",

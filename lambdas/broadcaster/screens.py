@@ -8,11 +8,15 @@ from typing import Protocol
 from lambdas.broadcaster.conflation import Conflated, Said
 from lambdas.broadcaster.messages import Item, update_messages
 from lambdas.broadcaster.outbox import Delivered
+from lambdas.broadcaster.pacing import MIN_INTERVAL
 from lambdas.broadcaster.partition import Numbered
 from lambdas.broadcaster.pending import Pending
 from lambdas.broadcaster.recent import Recent
 from lambdas.broadcaster.subscribers import Subscribers
 from lambdas.broadcaster.value import Key
+
+LINGER_SECONDS = MIN_INTERVAL + 0.005
+"""What comes so soon after a flush waits for the next one here: another invocation may be long in coming."""
 
 NOTHING = Delivered(0, 0, 0)
 
@@ -56,12 +60,15 @@ class Screens:
         pace: Pace,
         clock: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._subscribers = subscribers
         self._outbox = outbox
         self._pace = pace
         self._clock = clock
         self._monotonic = monotonic
+        self._sleep = sleep
+        self._flushed = float("-inf")
         self._pending = Pending()
         self._recent = Recent()
         self._newcomers: defaultdict[str, set[str]] = defaultdict(set)
@@ -87,7 +94,7 @@ class Screens:
             self._newcomers[subscription] |= newcomers
         late = self._late()
         listeners = {key: self._subscribers.of(*key) for key in self._pending.waiting()}
-        if not self._pace.due(now, len(frozenset().union(*listeners.values(), *late.values()))):
+        if not self._may_post(len(frozenset().union(*listeners.values(), *late.values()))):
             return NOTHING
         wanted: dict[str, list[_Part]] = defaultdict(list)
         for key, connections in listeners.items():
@@ -96,10 +103,21 @@ class Screens:
         for key, connections in late.items():
             for connection_id in connections:
                 wanted[connection_id].append((key, True))
+        self._flushed = self._monotonic()
         delivered = self._outbox.deliver(self._messages(wanted, now))
         self._pending.clear()
         self._newcomers.clear()
         return delivered
+
+    def _may_post(self, posts: int) -> bool:
+        now = self._monotonic()
+        if self._pace.due(now, posts):
+            return True
+        rest = self._flushed + LINGER_SECONDS - now
+        if rest <= 0:
+            return False
+        self._sleep(rest)
+        return self._pace.due(self._monotonic(), posts)
 
     def _late(self) -> dict[Key, frozenset[str]]:
         """Give, by key, who subscribed after updates that their snapshot may have missed."""

@@ -1,7 +1,7 @@
 """Routes to what could not go on: listed, looked at, sent again."""
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
@@ -149,7 +149,7 @@ def _inspected(connection: Connection, kind: str, key: str, fetch: FetchBody) ->
 
 def _redriven(
     connection: Connection,
-    names: list[tuple[str, str]],
+    names: Sequence[tuple[str, str]],
     fetch: FetchBody,
     stream: Callable[[], RawStream],
     partitions: int,

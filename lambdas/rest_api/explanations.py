@@ -72,7 +72,9 @@ def read_prediction(connection: Connection, key: PredictionKey) -> StoredPredict
     day = [key.venue, key.symbol, key.time - timedelta(minutes=SLOTS), key.time]
     found = np.array(connection.execute(_MINUTES, day).fetchall(), np.float64).reshape(-1, 1 + len(COLUMNS))
     start = found[:, 0].astype(np.int64) * MINUTE_NS
-    return StoredPrediction(*row, minute_rows(start, **dict(zip(COLUMNS, found[:, 1:].T, strict=True))))
+    probability, absent, model, version, variant, features = row
+    minutes = minute_rows(start, **dict(zip(COLUMNS, found[:, 1:].T, strict=True)))
+    return StoredPrediction(probability, absent, model, version, variant, features, minutes)
 
 
 def explain_prediction(stored: StoredPrediction, *, end: int, explainer: EndpointExplainer) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class PositionRequest(BaseModel):
     fee_rate: Rate = Decimal(0)
     leverage: Annotated[Decimal, Field(ge=1, le=200, max_digits=10)] = Decimal(1)
     maintenance_margin: Rate = Decimal("0.005")
+    price_step: Money | None = None
     size_step: Money | None = None
 
     @model_validator(mode="after")

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from time import time_ns
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from aws_lambda_powertools import Logger
 
 from lambdas.broadcaster.messages import (
+    ALERTS,
+    ANY_SYMBOL,
     Item,
     Pong,
     Problem,
@@ -26,18 +28,37 @@ from lambdas.websocket.replays import Replays
 from lambdas.websocket.requests import Ping, Position, RequestRefused, Resume, Subscribe, Unsubscribe, read_request
 from lambdas.websocket.snapshots import Snapshots
 
+SNAPSHOT_FIRINGS = 50
+
 _log = Logger()
 _encode = msgspec.json.Encoder().encode
 
 
-class Conversation:
-    """Acts on clients' events."""
+class Firings(Protocol):
+    """Where the firings of users' alerts are stored."""
 
-    def __init__(self, connections: Connections, snapshots: Snapshots, replays: Replays, *, posts: Any) -> None:
+    def newest(self, subject: str, limit: int) -> list[bytes]:
+        """Give the newest of a user's, older before newer, each as JSON."""
+        ...
+
+
+class Conversation:
+    """Acts on clients' events; without ``firings`` a snapshot has no alerts."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        snapshots: Snapshots,
+        replays: Replays,
+        *,
+        posts: Any,
+        firings: Firings | None = None,
+    ) -> None:
         self._connections = connections
         self._snapshots = snapshots
         self._replays = replays
         self._posts = posts
+        self._firings = firings
 
     def open(self, connection_id: str, user: User) -> None:
         """Take a new connection."""
@@ -98,7 +119,7 @@ class Conversation:
         # Listening comes before the snapshot is read, so that no update falls between the two;
         # one that arrives first is told from the older snapshot by its revision, id or time.
         self._connections.listen(connection_id, keys)
-        self._show(connection_id, self._snapshots.read(keys))
+        self._show(connection_id, [*self._snapshots.read(keys), *self._alerts(keys, user)])
 
     def _resume(self, connection_id: str, request: Resume, user: User) -> None:
         keys = request.keys(user.subject)
@@ -115,7 +136,8 @@ class Conversation:
         known = {subscription_key(one.topic, one.symbol) for one in positions}.difference(void)
         wanted = [*keys, *void]
         if any(key not in known for key in wanted):
-            self._show(connection_id, self._snapshots.read(wanted, without=known))
+            items = [*self._snapshots.read(wanted, without=known), *self._alerts(keys, user)]
+            self._show(connection_id, items)
         self._say(connection_id, [_encode(Resumed(missed.continued, len(missed.void), request.id))])
 
     def _refuse_strangers(self, connection_id: str, positions: Iterable[Position]) -> None:
@@ -128,6 +150,13 @@ class Conversation:
                     f"This connection has not subscribed to {position.topic} for {position.symbol[:60]};"
                     ' name "topics" and "symbols" to do both at once.',
                 )
+
+    def _alerts(self, keys: Sequence[str], user: User) -> list[Item]:
+        """Give the user's newest firings, if they are among what is asked for."""
+        if self._firings is None or subscription_key(ALERTS, user.subject) not in keys:
+            return []
+        firings = self._firings.newest(user.subject, SNAPSHOT_FIRINGS)
+        return [Item(ALERTS, ANY_SYMBOL, firings)] if firings else []
 
     def _show(self, connection_id: str, items: Sequence[Item]) -> None:
         """Send a snapshot, and what was said since it was stored."""

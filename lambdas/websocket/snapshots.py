@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from lambdas.broadcaster.messages import ANY_SYMBOL, BAR_TOPICS, Item
+from lambdas.broadcaster.messages import ALERTS, ANY_SYMBOL, BAR_TOPICS, Item
 
 SNAPSHOT_BARS = 300
 MAX_ITEMS = 500
@@ -27,12 +27,14 @@ class Snapshots:
     def read(self, keys: Iterable[str], *, without: Collection[str] = ()) -> list[Item]:
         """Give each key's stored data, older before newer; ``…#*`` stands for all symbols of its topic.
 
-        Keys in ``without`` are left out. Positions are the numbers up to which all rows of a source were stored when
-        the last of them was.
+        Keys in ``without`` are left out, and alerts, which are stored elsewhere. Positions are the numbers up to
+        which all rows of a source were stored when the last of them was.
         """
         wanted: dict[str, None] = {}
         for key in keys:
             topic, _, symbol = key.partition("#")
+            if topic == ALERTS:
+                continue
             wanted.update(dict.fromkeys(self._symbols(topic) if symbol == ANY_SYMBOL else [key]))
         items = self._pool.map(self._item, [key for key in wanted if key not in without][:MAX_ITEMS])
         return [item for item in items if item.data]

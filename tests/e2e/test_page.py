@@ -1,8 +1,13 @@
 """The page of a running stack, in a real browser."""
 
+import asyncio
+import contextlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
+import boto3
 import pytest
 
 from local.browser import NoBrowser, find_browser, opened
@@ -78,13 +83,15 @@ async def test_the_page_shows_a_live_and_complete_market(platform: Platform) -> 
 
         accepted = figures["trades accepted"]
         await tab.wait_for(f"{FIGURES}['trades accepted'] !== '{accepted}'")
+        # That this test looks at the chart's pixels is no fault of the page.
+        complaints = [one for one in tab.complaints if "getImageData" not in one]
 
     assert cut_off == []
     assert figures["complete"] == "100 %"
     assert figures["missing ids"] == figures["quarantined"] == "0"
     assert {row[3] for row in symbols} <= {"100 %", "–"}
     assert {"BTC-USDT\nbinance", "BTC-USD\nkraken", "BTC-USD\ncoinbase"} <= {row[0] for row in symbols}
-    assert tab.complaints == []
+    assert complaints == []
 
 
 async def test_the_page_names_what_was_quarantined_and_what_is_missing(
@@ -124,4 +131,77 @@ async def test_the_page_names_what_was_quarantined_and_what_is_missing(
     # The gap lies in one hour or, at its turn, in two.
     assert sum(int(words.split(", ")[2].split()[0]) for words in hours[1:-1] if " missing" in words) == 3
     assert hours[-1] != "100 %"
+    assert tab.complaints == []
+
+
+def choose(select: str, value: str) -> str:
+    """Give the JavaScript that chooses an option as a person does."""
+    return (
+        "(select => { Object.getOwnPropertyDescriptor(HTMLSelectElement.prototype, 'value')"
+        f".set.call(select, '{value}'); select.dispatchEvent(new Event('change', {{bubbles: true}}))"
+        f' }})(document.querySelector("{select}"))'
+    )
+
+
+def click(button: str) -> str:
+    """Give the JavaScript that clicks the first button whose text begins so, or false while there is none."""
+    return (
+        f"(button => button && !button.disabled && (button.click(), true))"
+        f"([...document.querySelectorAll('button')].find(b => b.innerText.startsWith('{button}')))"
+    )
+
+
+async def test_a_page_that_is_cut_off_goes_on_where_it_was(platform: Platform) -> None:
+    stack = platform.stack
+    async with opened(stack.page.url) as tab:
+        await tab.wait_for(f"{STATE} === 'live'")
+        await tab.wait_for(f"parseInt({FIGURES}['trades / s'].replaceAll(',', '')) > 20")
+        asked = len(tab.sent)
+        await asyncio.to_thread(cut, stack)
+        await tab.wait_for(f"{STATE} !== 'live'")
+        await tab.wait_for(f"{STATE} === 'live'")
+        accepted = await tab.evaluate(f"{FIGURES}['trades accepted']")
+        await tab.wait_for(f"{FIGURES}['trades accepted'] !== '{accepted}'")
+    first, *_ = [json.loads(message) for message in tab.sent[asked:]]
+    assert first["action"] == "resume"
+    assert first["positions"]["bars.1s"]
+    assert all(number > 0 for sources in first["positions"]["bars.1s"].values() for number in sources.values())
+
+
+def cut(stack: Any) -> None:
+    """Close every connection of the WebSocket API from the server's side, as API Gateway does after two hours."""
+    dynamodb = boto3.client("dynamodb", endpoint_url=stack.emulator.endpoint_url)
+    posts = boto3.client("apigatewaymanagementapi", endpoint_url=stack.websocket_url.replace("ws://", "http://"))
+    rows = dynamodb.scan(TableName=stack.output("ConnectionsTable"))["Items"]
+    assert rows
+    for row in rows:
+        with contextlib.suppress(posts.exceptions.GoneException):
+            posts.delete_connection(ConnectionId=row["connection_id"]["S"])
+
+
+async def test_an_operator_sends_a_dead_letter_again_and_a_viewer_is_told_why_not(
+    platform: Platform, exchange: ScriptedExchange
+) -> None:
+    trades = Market("binance-us", "ADA-USDT", seed=2, first_id=700).trade(20)
+    broken = replace(trades[10], price="0.00000000")
+    exchange.send("binance-us", [(broken if trade is trades[10] else trade).frame for trade in trades])
+    async with opened(f"{platform.stack.page.url}#/operations") as tab:
+        await tab.wait_for("document.querySelector('.who select')?.value === 'operator'")
+        # Until the function that stores letters has this one.
+        await tab.wait_for(f"{click('Refresh')} && document.querySelector('[aria-label^=\"Choose trade/\"]') !== null")
+        await tab.evaluate("document.querySelector('[aria-label^=\"Choose trade/\"]').click()")
+        await tab.wait_for(click("Redrive 1"))
+        said = await tab.wait_for("document.querySelector('.letters .said').innerText")
+        log = await tab.wait_for(
+            "(rows => rows.some(row => row[2] === 'redrive dead letters' && row[4] === 'done') && rows)"
+            "([...document.querySelectorAll('.audit tbody tr')].map(row => [...row.cells].map(cell => cell.innerText)))"
+        )
+        await tab.evaluate(choose(".who select", "viewer"))
+        note = await tab.wait_for("document.querySelector('.note')?.innerText")
+        await tab.evaluate(click("Risk"))
+        risk = await tab.wait_for("document.querySelector('[aria-label=Risk].note')?.innerText")
+    assert said == "1 of 1 redriven, 1 trade sent."
+    assert {"begun", "done"} <= {row[4] for row in log if row[2] == "redrive dead letters"}
+    assert "You are signed in as viewer" in note
+    assert "for traders and operators" in risk
     assert tab.complaints == []

@@ -53,7 +53,7 @@ def test_bodies_of_dead_letters_are_added_by_who_meets_them_and_read_by_operator
         if bucket.name in json.dumps(statement["Resource"])
         for action in _as_list(statement["Action"])
     }
-    assert reached == {("Processing", "s3:PutObject"), ("Ingestion", "s3:PutObject")}
+    assert reached == {("Processing", "s3:PutObject"), ("Ingestion", "s3:PutObject"), ("Delivery", "s3:GetObject")}
     # A row of the database names an object for as long as it lives.
     (rule,) = bucket.properties["LifecycleConfiguration"]["Rules"]
     assert "ExpirationInDays" not in rule

@@ -499,7 +499,7 @@ def test_a_portfolio_is_judged_by_the_prices_that_are_stored(call: Client, owner
     for method, value in body["var"].items():
         assert body["expected_shortfall"][method] > value > 0
     crash = body["scenarios"][0]
-    assert crash["by_position"][1] == pytest.approx(-values[1] * 0.39)
+    assert crash["by_position"][1] == pytest.approx(-values[1] * 0.44)
     assert crash["pnl"] == pytest.approx(sum(crash["by_position"]))
     assert sum(body["distribution"]["counts"]) == 10_000
     assert len(body["distribution"]["edges"]) == len(body["distribution"]["counts"]) + 1

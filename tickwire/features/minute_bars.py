@@ -35,9 +35,9 @@ def bars_of_minutes(minutes: Minutes, end: int) -> BarGrid:
     for name in COLUMNS:
         day[name] = np.full(SLOTS, np.nan)
         day[name][place[there]] = minutes[name][there]
-    traded = np.zeros(SLOTS, np.bool_)
-    traded[place[there]] = True
-    traded = traded.reshape(BARS, MINUTES_A_BAR)
+    minutes_traded = np.zeros(SLOTS, np.bool_)
+    minutes_traded[place[there]] = True
+    traded = minutes_traded.reshape(BARS, MINUTES_A_BAR)
     some = traded.any(axis=1)
     bars = np.arange(BARS)
     first = np.argmax(traded, axis=1)
@@ -48,7 +48,8 @@ def bars_of_minutes(minutes: Minutes, end: int) -> BarGrid:
 
     def total(name: str) -> Float64:
         # What one minute lacks, the sum lacks: NaN stays NaN.
-        return np.where(traded, cells(name), 0.0).sum(axis=1)
+        summed: Float64 = np.where(traded, cells(name), 0.0).sum(axis=1)
+        return summed
 
     joined = {
         "open": cells("open")[bars, first],

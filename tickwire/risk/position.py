@@ -1,7 +1,7 @@
 """How large a position may be for a given loss at its stop. Exact: money is decimal."""
 
 from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
 from tickwire.risk.errors import UnusableInput
 from tickwire.risk.liquidation import PositionSide, liquidation_price
@@ -52,6 +52,7 @@ def plan_position(
     fee_rate: Decimal = Decimal(0),
     leverage: Decimal = Decimal(1),
     maintenance_margin: Decimal = Decimal("0.005"),
+    price_step: Decimal | None = None,
     size_step: Decimal | None = None,
     target: Decimal | None = None,
 ) -> PositionPlan:
@@ -65,8 +66,10 @@ def plan_position(
     risk : of that, what may be lost
     entry, stop, target : prices
     fee_rate : of the notional, on each side (0.001 is 10 bps)
-    leverage : the highest that may be used
+    leverage : notional over the margin of the isolated position
     maintenance_margin : rate, as :func:`liquidation_price` takes it
+    price_step, size_step : what prices and sizes are multiples of; prices are rounded so that a unit loses more by it,
+        the liquidation price towards the entry
 
     Raises
     ------
@@ -74,8 +77,16 @@ def plan_position(
         If the numbers fit no position, or not even one step of size.
     """
     _check(side, account, risk, entry, stop, fee_rate, leverage, target)
+    long = side is PositionSide.LONG
     with localcontext() as context:
         context.prec = _DIGITS
+        if price_step is not None:
+            if price_step <= 0:
+                raise UnusableInput("the price step must be positive")
+            entry = _stepped(entry, price_step, up=long)
+            stop = _stepped(stop, price_step, up=not long)
+            target = None if target is None else _stepped(target, price_step, up=not long)
+            _check(side, account, risk, entry, stop, fee_rate, leverage, target)
         unit_fees = fee_rate * (entry + stop)
         unit_loss = abs(entry - stop) + unit_fees
         by_risk, by_leverage = risk / unit_loss, account * leverage / entry
@@ -84,18 +95,16 @@ def plan_position(
         if size_step is not None:
             if size_step <= 0:
                 raise UnusableInput("the size step must be positive")
-            size = (size / size_step).to_integral_value(ROUND_FLOOR) * size_step
+            size = _stepped(size, size_step, up=False)
             if size == 0:
                 raise UnusableInput(
                     f"one step of {size_step} would lose {unit_loss * size_step:f} at the stop, more than may be lost"
                 )
         notional = size * entry
-        # No more than is needed is put up at the highest leverage, and no less.
-        used = max(Decimal(1), min(leverage, notional / account)) if leverage > 1 else Decimal(1)
-        liquidated = liquidation_price(
-            side=side, entry=entry, leverage=used, maintenance_margin=maintenance_margin if used > 1 else Decimal(0)
-        )
-        long = side is PositionSide.LONG
+        # Of an isolated position its margin alone is at stake, so a small one is liquidated as soon as a large one.
+        liquidated = liquidation_price(side=side, entry=entry, leverage=leverage, maintenance_margin=maintenance_margin)
+        if liquidated is not None and price_step is not None:
+            liquidated = _stepped(liquidated, price_step, up=long)
         before = liquidated is not None and (liquidated >= stop if long else liquidated <= stop)
         reward = None
         if target is not None:
@@ -107,13 +116,17 @@ def plan_position(
             risk=risk,
             loss_at_stop=size * unit_loss,
             fees=size * unit_fees,
-            margin=notional / used,
-            leverage=used,
+            margin=notional / leverage,
+            leverage=leverage,
             liquidation_price=liquidated,
             liquidated_before_stop=before,
             reward_to_risk=reward,
             limited_by=limited_by,
         )
+
+
+def _stepped(value: Decimal, step: Decimal, *, up: bool) -> Decimal:
+    return (value / step).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR) * step
 
 
 def _check(

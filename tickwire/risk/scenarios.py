@@ -1,11 +1,11 @@
 """What a portfolio would have lost in crashes that happened, and in plain shocks.
 
 Of a crash only Bitcoin's fall is replayed; every symbol falls by its own beta to Bitcoin, estimated from its returns.
-The falls are those of Bitcoin's price in US dollars, from the daily bars (UTC) of large exchanges, in whole percent:
+The falls are those from a day's open to the low, by Binance's daily candles (UTC) of BTC-USDT, in whole percent:
 
-- 2020-03-12, the day of the pandemic's panic: about -39 %
-- 2021-05-19, China's statements on mining: about -30 % at the low
-- 2022-11-08 and 09, the failure of FTX: about -25 % from high to low
+- 2020-03-12, the day of the pandemic's panic: 7,934.58 to 4,410.00, -44 %
+- 2021-05-19, China's statements on mining: 42,849.78 to 30,000.00, -30 %
+- 2022-11-08 and 09, the failure of FTX: 20,590.67 to 15,588.00, -24 %
 """
 
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class Shock:
 
 
 SHOCKS = (
-    Shock("flash crash of 2020-03-12", -0.39),
+    Shock("flash crash of 2020-03-12", -0.44),
     Shock("crash of 2021-05-19", -0.30),
-    Shock("failure of FTX, 2022-11-08", -0.25),
+    Shock("failure of FTX, 2022-11-08", -0.24),
     Shock("all prices fall by 10 %", -0.10, alike=True),
     Shock("all prices rise by 10 %", 0.10, alike=True),
 )
@@ -54,7 +54,7 @@ def betas(covariance: Floats, reference: int) -> Floats:
 def replay(values: Floats, beta: Floats) -> list[ScenarioOutcome]:
     """Give what every shock does to money in symbols (``values``, negative if short) of these betas.
 
-    No price falls below nothing: a symbol of beta 3 loses everything when Bitcoin loses 39 %.
+    No price falls below nothing: a symbol of beta 3 loses everything when Bitcoin loses 44 %.
     """
     outcomes = []
     for shock in SHOCKS:

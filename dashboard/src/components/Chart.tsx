@@ -7,7 +7,7 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 import { useEffect, useRef } from "react";
-import type { Interval, Market, SymbolView } from "../feed/market";
+import { INTERVALS, type Interval, type Market, type SymbolView } from "../feed/market";
 import type { Bar } from "../feed/protocol";
 import { decimal } from "../format";
 
@@ -104,7 +104,7 @@ export function Chart({ market, view, interval, onInterval }: Props) {
           </p>
         )}
         <div className="tabs" role="tablist">
-          {(["1s", "1m"] as const).map((choice) => (
+          {INTERVALS.map((choice) => (
             <button key={choice} type="button" role="tab" aria-selected={choice === interval} onClick={() => onInterval(choice)}>
               {choice}
             </button>

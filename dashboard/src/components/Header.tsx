@@ -1,7 +1,9 @@
 import type { Market } from "../feed/market";
+import { ROLES, type Role } from "../feed/roles";
 import { count, milliseconds, percent } from "../format";
 
-export type Page = "market" | "completeness";
+export const PAGES = ["market", "completeness", "risk", "operations"] as const;
+export type Page = (typeof PAGES)[number];
 
 interface Props {
   market: Market;
@@ -9,9 +11,12 @@ interface Props {
   page: Page;
   onPage: (page: Page) => void;
   onQuarantine: () => void;
+  roles: readonly Role[];
+  /** Where one can be anybody, as in a local run. */
+  onRole: ((role: Role) => void) | undefined;
 }
 
-export function Header({ market, source, page, onPage, onQuarantine }: Props) {
+export function Header({ market, source, page, onPage, onQuarantine, roles, onRole }: Props) {
   const totals = market.totals();
   const share = totals.ids > 0 ? 1 - totals.missing / totals.ids : 1;
   const complete = totals.missing === 0;
@@ -27,12 +32,25 @@ export function Header({ market, source, page, onPage, onQuarantine }: Props) {
         </span>
         {source && <span className="source">{source}</span>}
         <nav className="tabs" aria-label="Views">
-          {(["market", "completeness"] as const).map((name) => (
+          {PAGES.map((name) => (
             <button key={name} type="button" aria-current={name === page ? "page" : undefined} onClick={() => onPage(name)}>
               {name[0]!.toUpperCase() + name.slice(1)}
             </button>
           ))}
         </nav>
+        {onRole !== undefined && (
+          <label className="who">
+            as{" "}
+            <select value={roles[0] ?? ""} onChange={(event) => onRole(event.target.value as Role)} aria-label="Signed in as">
+              {roles.length === 0 && <option value="">…</option>}
+              {ROLES.map((role) => (
+                <option key={role} value={role}>
+                  {role}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
       </div>
       <dl>
         <Figure label="trades / s" value={count(market.rate())} />

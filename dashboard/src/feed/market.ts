@@ -2,7 +2,8 @@ import { conclude, type Conclusions, nothingConcluded } from "./conclusions";
 import type { ConnectionState } from "./connection";
 import type { Bar, Continuity, Health, Item, Latency, Notice, Progress, Quarantined, Quote, Sentiment, ServerMessage, Trade } from "./protocol";
 
-export type Interval = "1s" | "1m";
+export const INTERVALS = ["1s", "1m", "5m", "1h"] as const;
+export type Interval = (typeof INTERVALS)[number];
 
 const MAX_BARS = 900;
 const MAX_TRADES = 60;
@@ -62,7 +63,9 @@ export class Market {
   private item(item: Item, live: boolean, now: number): void {
     switch (item.topic) {
       case "bars.1s":
-      case "bars.1m": {
+      case "bars.1m":
+      case "bars.5m":
+      case "bars.1h": {
         const interval = item.topic.slice(5) as Interval;
         const view = this.view(item.symbol);
         for (const bar of item.data as Bar[]) {
@@ -143,7 +146,7 @@ export class Market {
     let view = this.symbols.get(key);
     if (!view) {
       const [venue = "", symbol = ""] = key.split(":");
-      view = { key, venue, symbol, bars: { "1s": [], "1m": [] }, trades: [], quote: null, progress: null, conclusions: nothingConcluded(), price: null, previous: null, received: 0 };
+      view = { key, venue, symbol, bars: { "1s": [], "1m": [], "5m": [], "1h": [] }, trades: [], quote: null, progress: null, conclusions: nothingConcluded(), price: null, previous: null, received: 0 };
       this.symbols.set(key, view);
     }
     return view;

@@ -1,6 +1,6 @@
 /** Messages of the WebSocket API. Prices and sizes of the market are decimal text, exact as the exchange sent them. */
 
-export const MARKET_TOPICS = ["bars.1s", "bars.1m", "trades", "quotes", "health"] as const;
+export const MARKET_TOPICS = ["bars.1s", "bars.1m", "bars.5m", "bars.1h", "trades", "quotes", "health"] as const;
 export const CONCLUSION_TOPICS = ["indicators", "predictions", "signals", "whales", "anomalies", "sentiment"] as const;
 
 export type Topic = (typeof MARKET_TOPICS)[number] | (typeof CONCLUSION_TOPICS)[number];
@@ -228,12 +228,29 @@ export interface Item {
   /** `venue:SYMBOL`, `venue:*`, `market:*` or `*`. */
   symbol: string;
   data: unknown[];
+  /** Of an update: where it comes from, and the numbers that it stands for. What is not numbered has none of them. */
+  source?: number;
+  from?: number;
+  to?: number;
+  /** Of a snapshot: by source, the number up to which it has everything. */
+  positions?: Record<string, number>;
 }
 
+/** What cannot be continued from where the client was; a snapshot follows. */
+export interface ResetItem {
+  topic: Topic;
+  symbol: string;
+  source: number;
+  reason: "expired" | "unknown" | "unavailable";
+}
+
+/** `id` is what the client called the message that is answered. */
 export type ServerMessage =
   | { type: "snapshot"; items: Item[] }
-  | { type: "update"; sent: number; items: Item[] }
-  | { type: "subscribed"; topics: Topic[]; symbols: string[] }
-  | { type: "unsubscribed"; topics: Topic[]; symbols: string[] }
-  | { type: "pong" }
-  | { type: "error"; code: string; message: string };
+  | { type: "update"; sent: number; items: Item[]; replay?: boolean }
+  | { type: "subscribed"; topics: Topic[]; symbols: string[]; id?: string }
+  | { type: "unsubscribed"; topics: Topic[]; symbols: string[]; id?: string }
+  | { type: "reset"; items: ResetItem[] }
+  | { type: "resumed"; replayed: number; reset: number; id?: string }
+  | { type: "pong"; id?: string }
+  | { type: "error"; code: string; message: string; id?: string };

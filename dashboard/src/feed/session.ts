@@ -1,3 +1,5 @@
+import type { Role } from "./roles";
+
 /** Where people log in: the user pool's own pages, and the id that it knows this page by. */
 export interface Login {
   url: string;
@@ -7,6 +9,8 @@ export interface Login {
 /** Gives access tokens; what it takes to get one is its own affair. */
 export interface Session {
   token(): Promise<string>;
+  /** Go on as a user of another role, where that is possible. */
+  become?(role: Role): void;
 }
 
 /** What a session needs of the browser, so that a test can be one. */
@@ -26,15 +30,26 @@ interface Tokens {
 const PENDING = "tickwire.login";
 const RENEW_MS = 60_000; // A token is renewed this long before its end.
 
-/** A local run: its page server gives the tokens of the one user that there is. */
+const ROLE = "tickwire.role";
+
+/** A local run: its page server gives the tokens of a user of each role. */
 export class LocalSession implements Session {
+  private role: string;
+
   constructor(
     private readonly url: string,
     private readonly browser: Browser,
-  ) {}
+  ) {
+    this.role = browser.sessionStorage.getItem(ROLE) ?? "operator";
+  }
+
+  become(role: Role): void {
+    this.role = role;
+    this.browser.sessionStorage.setItem(ROLE, role);
+  }
 
   async token(): Promise<string> {
-    const reply = await this.browser.fetch(this.url);
+    const reply = await this.browser.fetch(`${this.url}?role=${encodeURIComponent(this.role)}`);
     if (!reply.ok) throw new Error(`${this.url}: ${reply.status}`);
     return ((await reply.json()) as { accessToken: string }).accessToken;
   }

@@ -184,13 +184,13 @@ def test_a_crash_is_replayed_by_betas_and_takes_no_more_than_all() -> None:
     assert beta.tolist() == [1.0, 3.0]
     outcomes = {one.name: one for one in replay(np.array([1_000.0, 500.0]), beta)}
     crash = outcomes["flash crash of 2020-03-12"]
-    # Bitcoin loses 39 %; three times that would be more than everything.
-    assert crash.by_position == pytest.approx((-390.0, -500.0))
-    assert crash.pnl == pytest.approx(-890.0)
+    # Bitcoin loses 44 %; three times that would be more than everything.
+    assert crash.by_position == pytest.approx((-440.0, -500.0))
+    assert crash.pnl == pytest.approx(-940.0)
     assert outcomes["all prices fall by 10 %"].pnl == pytest.approx(-150.0)
     assert len(outcomes) == len(SHOCKS)
 
 
 def test_a_short_gains_in_a_crash() -> None:
     (first, *_) = replay(np.array([-1_000.0]), np.array([1.0]))
-    assert first.pnl == pytest.approx(390.0)
+    assert first.pnl == pytest.approx(440.0)

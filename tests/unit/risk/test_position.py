@@ -50,18 +50,21 @@ def test_the_account_may_carry_less_than_the_risk_allows() -> None:
 
 def test_a_leveraged_position_is_liquidated_where_its_margin_is_spent() -> None:
     found = plan(stop=49_500, account=1_000, risk=100, leverage=20, maintenance_margin=0.005)
-    # 0.2 units, 10,000 on a margin of 1,000: leverage 10, gone at 50,000 * 0.9 / 0.995.
-    assert (found.leverage, found.margin) == (10, 1_000)
+    # 0.2 units, 10,000 on a margin of 500, gone at 50,000 * 0.95 / 0.995.
+    assert (found.leverage, found.margin) == (20, 500)
     assert found.liquidation_price is not None
-    assert round(found.liquidation_price, 2) == Decimal("45226.13")
+    assert round(found.liquidation_price, 2) == Decimal("47738.69")
     assert not found.liquidated_before_stop
 
 
 def test_a_stop_beyond_the_liquidation_is_told() -> None:
-    found = plan(stop=40_000, account=1_000, risk=1_000, leverage=20)
-    assert found.size == Decimal("0.1")
-    assert found.liquidated_before_stop == (found.liquidation_price is not None and found.liquidation_price >= 40_000)
-    assert plan(stop=44_000, account=1_000, risk=1_000, leverage=20).liquidated_before_stop
+    assert plan(stop=47_000, leverage=20).liquidated_before_stop
+    assert not plan(stop=48_000, leverage=20).liquidated_before_stop
+    short = plan(side=SHORT, stop=53_000, leverage=20)
+    # Gone at 50,000 * 1.05 / 1.005.
+    assert short.liquidation_price is not None
+    assert round(short.liquidation_price, 2) == Decimal("52238.81")
+    assert short.liquidated_before_stop
 
 
 def test_the_reward_is_told_after_fees() -> None:
@@ -150,3 +153,22 @@ def test_no_plan_loses_more_than_may_be_lost_or_needs_more_than_there_is(
     assert found.loss_at_stop <= account * share + tiny
     assert found.margin <= account + tiny
     assert 1 <= found.leverage <= leverage
+
+
+def test_steps_of_price_make_a_unit_lose_more_and_a_liquidation_come_sooner() -> None:
+    long = plan(entry=Decimal("50000.3"), stop=Decimal("49000.7"), price_step=Decimal(1), risk=100)
+    # In at 50,001 and out at 49,000.
+    assert (long.size, long.loss_at_stop) == (pytest.approx(Decimal(100) / 1_001), pytest.approx(Decimal(100)))
+    short = plan(
+        side=SHORT, entry=Decimal("50000.7"), stop=Decimal("51000.3"), account=1_000, risk=1_000, leverage=20,
+        price_step=Decimal(1), maintenance_margin=Decimal("0.005"),
+    )  # fmt: skip
+    # In at 50,000 and out at 51,001, which 20 times the account bound: 0.4 units, gone at 50,000 * 1.05 / 1.005.
+    assert (short.size, short.loss_at_stop) == (Decimal("0.4"), Decimal("400.4"))
+    assert short.liquidation_price == 52_238
+
+
+@pytest.mark.parametrize("changes", [{"price_step": 0}, {"price_step": 2_000, "entry": 1_999, "stop": 1_500}])
+def test_a_step_that_leaves_no_price_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(UnusableInput, match=r"price step|stop must be positive"):
+        plan(**changes)

@@ -54,6 +54,7 @@ class World:
             dynamodb, connections_table="connections", subscriptions_table="subscriptions", pool=pool
         )
         self.pace: Pace = AtOnce()
+        self.slept: list[float] = []
         self.broadcast = self.new_process()
 
     def new_process(self) -> Broadcast:
@@ -65,6 +66,7 @@ class World:
             pace=self.pace,
             clock=lambda: int(self.now * SECOND),
             monotonic=lambda: self.now,
+            sleep=self.sleep,
         )
         return Broadcast(
             screens,
@@ -73,6 +75,10 @@ class World:
             clock=lambda: int(self.now * SECOND),
             monotonic=lambda: self.now,
         )
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(round(seconds, 6))
+        self.now += seconds
 
     def subscribe(self, connection_id: str, *keys: str) -> None:
         self.connections.admit(connection_id, User("5d1c2c0e", (Role.VIEWER,), 4_000_000_000))
@@ -621,3 +627,17 @@ def test_a_snapshot_says_up_to_which_number_it_is(world: World) -> None:
     world.run(record(4, trades=trades(4)))
     (item,) = Snapshots(world.dynamodb, "last-values", pool=world.pool).read([f"trades#{SYMBOL}"])
     assert item.positions == {"0": 4}
+
+
+def test_what_comes_soon_after_a_flush_does_not_wait_for_another_invocation(world: World) -> None:
+    world.pace = Pacing(1_000)
+    world.broadcast = world.new_process()
+    world.subscribe("c1", "trades#*")
+    assert world.run(record(1, trades=trades(1))).messages == 1
+    world.now += 0.03
+    assert world.run(record(2, trades=trades(2))).messages == 1
+    assert world.slept == [pytest.approx(0.075)]
+    world.now += 0.5
+    assert world.run(record(3, trades=trades(3))).messages == 1
+    assert world.slept == [pytest.approx(0.075)]
+    assert spans(world.heard("c1")) == [(0, 1, 1), (0, 2, 2), (0, 3, 3)]

@@ -285,3 +285,20 @@ def test_every_answer_echoes_the_id(conversation: Conversation, posts: Any) -> N
         ("error", "d"),
         ("error", None),
     ]
+
+
+def test_the_snapshot_of_alerts_has_the_callers_newest_firings(conversation: Conversation, posts: Any) -> None:
+    class Firings:
+        def newest(self, subject: str, limit: int) -> list[bytes]:
+            return [b'{"id":"f1"}'] if (subject, limit) == ("5d1c2c0e", 50) else []
+
+    conversation._firings = Firings()
+    say(conversation, action="subscribe", topics=["alerts"], symbols=["*"])
+    alerts = {"topic": "alerts", "symbol": "*", "data": [{"id": "f1"}]}
+    assert heard(posts)[1] == {"type": "snapshot", "items": [alerts]}
+    posts.posted.clear()
+    say(conversation, action="resume", topics=["alerts"], symbols=["*"], positions={})
+    assert [message.get("items") for message in heard(posts)] == [[alerts], None]
+    posts.posted.clear()
+    say(conversation, action="subscribe", topics=["trades"], symbols=["*"])
+    assert heard(posts)[1]["items"] == []
