@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Key = tuple[str, str]
+"""(topic, symbol)"""
 
 
 @dataclass
@@ -35,9 +36,11 @@ class Positions:
     def __init__(self, most_ranges: int = 64) -> None:
         self._most_ranges = most_ranges
         self._sources: dict[Key, dict[int, _Source]] = {}
+        self._begun: set[Key] = set()
 
     def snapshot(self, key: Key, positions: Mapping[int, int]) -> None:
         """Take a snapshot that holds each source up to its number in `positions`."""
+        self._begun.add(key)
         sources = self._sources.setdefault(key, {})
         for number in positions:
             sources.setdefault(number, _Source())
@@ -46,10 +49,17 @@ class Positions:
             source.absorb()
 
     def update(self, key: Key, source: int, first: int, last: int) -> None:
-        """Take an item that covers `first`..`last`; a part that is not the last covers nothing."""
+        """Take an item that covers `first`..`last`; a part that is not the last covers nothing.
+
+        A source that is new to a key whose snapshot has come begins at 0, and so does one of which this is the
+        first item: there was nothing of it for a snapshot.
+        """
         if last < first:
             return
-        seen = self._sources.setdefault(key, {}).setdefault(source, _Source())
+        if first == 1:
+            self._begun.add(key)
+        begins = _Source(complete=0 if key in self._begun else None)
+        seen = self._sources.setdefault(key, {}).setdefault(source, begins)
         ranges: list[tuple[int, int]] = []
         for low, high in sorted([*seen.beyond, (first, last)]):
             if ranges and low <= ranges[-1][1] + 1:
@@ -62,6 +72,7 @@ class Positions:
 
     def reset(self, key: Key, source: int) -> None:
         """Forget a source; the snapshot that follows brings its position anew."""
+        self._begun.discard(key)
         self._sources.get(key, {}).pop(source, None)
 
     def known(self) -> dict[Key, dict[int, int]]:
