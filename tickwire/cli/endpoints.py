@@ -29,6 +29,8 @@ class Endpoints:
     dead_letter_bucket : S3 bucket of dead letters' large bodies
     sagemaker_url : the local platform's address of SageMaker, whose emulator is another
     model_endpoint : SageMaker endpoint that predicts
+    websocket_url : where clients of the WebSocket API connect
+    page : the local platform's page, which gives tokens
     database_iam : log in to the database with a token of RDS in place of a password
     local : whether it is the platform of ``tickwire run`` on this machine
     """
@@ -45,6 +47,8 @@ class Endpoints:
     dead_letter_bucket: str | None = None
     sagemaker_url: str | None = None
     model_endpoint: str | None = None
+    websocket_url: str | None = None
+    page: str | None = None
     database_iam: bool = False
     local: bool = False
 
@@ -98,6 +102,8 @@ class _Run(msgspec.Struct):
     dead_letter_bucket: str | None = None
     sagemaker_url: str | None = None
     model_endpoint: str | None = None
+    websocket_url: str | None = None
+    page: str | None = None
 
 
 def find_endpoints(folder: Path, environment: Mapping[str, str] = os.environ) -> Endpoints:

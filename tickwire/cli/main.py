@@ -15,6 +15,7 @@ COMMANDS = {
     "bars": "compute bars (OHLC, volume, VWAP) from trades",
     "query": "run SQL over the lake",
     "audit": "prove that every trade is stored, or name what is not",
+    "listen": "print what happens in the market, as clients are told it",
     "train": "train a model on candles, and say what it is worth",
     "evaluate": "judge models on candles that they have not seen",
     "backtest": "say what a stored model's trades earned on later candles",
