@@ -9,6 +9,7 @@ import { Outlook } from "./components/Outlook";
 import { SymbolTable } from "./components/SymbolTable";
 import { TradeTape } from "./components/TradeTape";
 import type { Interval, Market } from "./feed/market";
+import type { Topic } from "./feed/protocol";
 import type { Role } from "./feed/roles";
 import type { Session } from "./feed/session";
 import { useRoles } from "./feed/who";
@@ -22,11 +23,13 @@ interface Props {
   source: string;
   session: Session;
   rest: Rest;
+  /** Called with what is to be listened to from now on. */
+  onTopics: (topics: readonly Topic[]) => void;
   /** Called when the user has become another. */
   onUser: () => void;
 }
 
-export function App({ market, source, session, rest, onUser }: Props) {
+export function App({ market, source, session, rest, onTopics, onUser }: Props) {
   useSyncExternalStore(market.subscribe, () => market.version);
   const [user, setUser] = useState(0);
   const roles = useRoles(session, user);
@@ -45,6 +48,10 @@ export function App({ market, source, session, rest, onUser }: Props) {
   }, [selected, busiest]);
   const view = selected === null ? undefined : market.symbols.get(selected);
 
+  const show = (wanted: Interval): void => {
+    onTopics([`bars.${wanted}`]);
+    setInterval(wanted);
+  };
   const quarantine = (): void => {
     setPage("market");
     setEvidence("quarantine");
@@ -69,7 +76,7 @@ export function App({ market, source, session, rest, onUser }: Props) {
         <>
           <main>
             <SymbolTable symbols={symbols} selected={selected} onSelect={setSelected} />
-            <Chart market={market} view={view} interval={interval} onInterval={setInterval} />
+            <Chart market={market} view={view} interval={interval} onInterval={show} />
             <div className="side">
               <Outlook market={market} view={view} />
               <TradeTape view={view} />

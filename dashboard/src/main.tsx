@@ -29,7 +29,7 @@ try {
   );
   void connection.open();
   root.render(
-    <App market={market} source={config.source ?? ""} session={session} rest={new Rest(session)} onUser={() => connection.renew()} />,
+    <App market={market} source={config.source ?? ""} session={session} rest={new Rest(session)} onTopics={(topics) => connection.add(topics)} onUser={() => connection.renew()} />,
   );
 } catch (error) {
   root.render(

@@ -204,6 +204,18 @@ test("positions that fit no message are asked for in several, and a beginning of
   expect(sockets[1]!.heard()[0]).toEqual({ action: "subscribe", topics: ["trades"], symbols: ["*"] });
 });
 
+test("more topics are asked for once, and again after a cut", async () => {
+  const [socket] = sockets as [Socket];
+  socket.heard();
+  connection.add(["bars.5m", "trades"]);
+  connection.add(["bars.5m"]);
+  expect(socket.heard()).toEqual([{ action: "subscribe", topics: ["bars.5m"], symbols: ["*"] }]);
+  socket.close();
+  await vi.advanceTimersByTimeAsync(125);
+  sockets[1]!.accept();
+  expect(sockets[1]!.heard().map((message) => message.topics)).toEqual([["trades"], ["quotes"], ["bars.5m"]]);
+});
+
 test("who closes it does not want it back", async () => {
   connection.close();
   await vi.advanceTimersByTimeAsync(20_000);

@@ -39,7 +39,7 @@ export class Connection {
   constructor(
     private readonly url: string,
     private readonly session: Session,
-    private readonly subscriptions: readonly (readonly Topic[])[],
+    private readonly subscriptions: (readonly Topic[])[],
     private readonly onMessage: (message: ServerMessage) => void,
     private readonly onState: (state: ConnectionState) => void,
     private readonly wire: Wire = BROWSER,
@@ -76,6 +76,14 @@ export class Connection {
       this.quiet();
       this.comeBack();
     };
+  }
+
+  /** Listen to more topics from now on; those that are listened to already change nothing. */
+  add(topics: readonly Topic[]): void {
+    const more = topics.filter((topic) => !this.subscriptions.some((known) => known.includes(topic)));
+    if (more.length === 0) return;
+    this.subscriptions.push(more);
+    this.send(this.entry(more));
   }
 
   /** Drop the connection and come back as somebody else: another user, or one whose roles have changed. */

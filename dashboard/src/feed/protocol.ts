@@ -1,9 +1,11 @@
 /** Messages of the WebSocket API. Prices and sizes of the market are decimal text, exact as the exchange sent them. */
 
-export const MARKET_TOPICS = ["bars.1s", "bars.1m", "bars.5m", "bars.1h", "trades", "quotes", "health"] as const;
+export const MARKET_TOPICS = ["bars.1s", "bars.1m", "trades", "quotes", "health"] as const;
+/** Asked for when somebody wants to see them. */
+export const LATER_TOPICS = ["bars.5m", "bars.1h"] as const;
 export const CONCLUSION_TOPICS = ["indicators", "predictions", "signals", "whales", "anomalies", "sentiment"] as const;
 
-export type Topic = (typeof MARKET_TOPICS)[number] | (typeof CONCLUSION_TOPICS)[number];
+export type Topic = (typeof MARKET_TOPICS)[number] | (typeof LATER_TOPICS)[number] | (typeof CONCLUSION_TOPICS)[number];
 
 export interface Bar {
   /** Unix milliseconds, a multiple of the interval. */
