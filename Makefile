@@ -137,7 +137,7 @@ node_modules/.package-lock.json: package-lock.json
 	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python --requirement requirements-peers.txt
 	@touch $@
 
-$(DASHBOARD): dashboard/package-lock.json dashboard/index.html $(shell find dashboard/src -type f)
+$(DASHBOARD): dashboard/package-lock.json dashboard/index.html $(shell find dashboard/src dashboard/public -type f)
 	@command -v node > /dev/null || { echo "Tickwire needs Node 20 or newer on the PATH" >&2; exit 1; }
 	@echo "building the page"
 	@cd dashboard && npm ci --silent --no-audit --no-fund && npm run --silent build > /dev/null

@@ -192,6 +192,8 @@ class Site(Construct):
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data:",
             f"connect-src 'self' {login_url}",
+            "manifest-src 'self'",
+            "worker-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

@@ -15,7 +15,14 @@ export function percent(share: number): string {
   return `${(Math.floor(share * 1e6) / 1e4).toFixed(4)} %`;
 }
 
-export const clock = (milliseconds: number): string => new Date(milliseconds).toISOString().slice(11, 23);
+/** A time of day in the reader's zone; `utc` says it for all. */
+export const clock = (milliseconds: number): string => {
+  const date = new Date(milliseconds);
+  const parts = [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0"));
+  return `${parts.join(":")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+};
+
+export const utc = (milliseconds: number): string => `${new Date(milliseconds).toISOString().replace("T", " ").slice(0, 23)} UTC`;
 
 export const milliseconds = (value: number | null): string =>
   value === null ? "–" : value >= 10_000 ? `${(value / 1000).toFixed(1)} s` : `${value.toFixed(0)} ms`;
@@ -36,10 +43,12 @@ export function short(value: number): string {
   return value < 999_500 ? `${Math.round(value / 1e3)}k` : `${Math.round(value / 1e6)}m`;
 }
 
-/** A time of day (UTC), with its date where that is not today's. */
+/** A time of day in the reader's zone, with its date where that is not today's. */
 export function moment(milliseconds: number, now: number): string {
-  const text = new Date(milliseconds).toISOString();
-  return text.slice(0, 10) === new Date(now).toISOString().slice(0, 10) ? text.slice(11, 23) : `${text.slice(5, 10)} ${text.slice(11, 19)}`;
+  const date = new Date(milliseconds);
+  if (date.toDateString() === new Date(now).toDateString()) return clock(milliseconds);
+  const day = [date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+  return `${day} ${clock(milliseconds).slice(0, 8)}`;
 }
 
 export function duration(milliseconds: number): string {

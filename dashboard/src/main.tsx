@@ -6,6 +6,13 @@ import { Market } from "./feed/market";
 import { CONCLUSION_TOPICS, MARKET_TOPICS } from "./feed/protocol";
 import { LocalSession, type Login, LoginSession } from "./feed/session";
 import "./styles.css";
+import { applyTheme } from "./theme";
+
+applyTheme();
+// Not while developing, where files change under their names.
+if (import.meta.env.PROD && "serviceWorker" in navigator) {
+  navigator.serviceWorker.register("/sw.js").catch((error: unknown) => console.warn("the page will not open without a network", error));
+}
 
 const market = new Market();
 const root = createRoot(document.getElementById("root")!);
@@ -32,10 +39,18 @@ try {
     <App market={market} source={config.source ?? ""} session={session} rest={new Rest(session)} onTopics={(topics) => connection.add(topics)} onUser={() => connection.renew()} />,
   );
 } catch (error) {
-  root.render(
+  // A fetch that fails by itself: the page came from its cache, and nobody is there.
+  const away = error instanceof TypeError;
+  if (away) setTimeout(() => location.reload(), 10_000);
+  root.render(away ? (
+    <p className="fatal" role="alert">
+      Tickwire cannot be reached: there is no network, or the platform is not running. This page tries again every ten seconds.
+    </p>
+  ) : (
     <p className="fatal">
       The page has no configuration, so it does not know where the stream is: {String(error)}. Start it with{" "}
       <code>make run</code>.
-    </p>,
+    </p>
+  ),
   );
 }

@@ -4,16 +4,15 @@ import {
   HistogramSeries,
   type IChartApi,
   type ISeriesApi,
+  TickMarkType,
   type UTCTimestamp,
 } from "lightweight-charts";
 import { useEffect, useRef } from "react";
 import { INTERVALS, type Interval, type Market, type SymbolView } from "../feed/market";
 import type { Bar } from "../feed/protocol";
-import { decimal } from "../format";
+import { clock, decimal, moment } from "../format";
+import { colour, useThemeVersion } from "../theme";
 
-const UP = "#38d9a9";
-const DOWN = "#ff6b6b";
-const AMENDED = "#ffc857";
 
 interface Props {
   market: Market;
@@ -26,27 +25,30 @@ export function Chart({ market, view, interval, onInterval }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<{ api: IChartApi; candles: ISeriesApi<"Candlestick">; volume: ISeriesApi<"Histogram"> } | null>(null);
 
+  const theme = useThemeVersion();
   useEffect(() => {
+    const line = colour("line");
     const api = createChart(box.current!, {
       autoSize: true,
-      layout: { background: { color: "transparent" }, textColor: "#8b98a9", attributionLogo: true, fontFamily: "inherit" },
-      grid: { vertLines: { color: "#1b2430" }, horzLines: { color: "#1b2430" } },
-      timeScale: { timeVisible: true, secondsVisible: true, rightOffset: 4, borderColor: "#1b2430" },
-      rightPriceScale: { borderColor: "#1b2430", scaleMargins: { top: 0.08, bottom: 0.24 } },
+      layout: { background: { color: "transparent" }, textColor: colour("quiet"), attributionLogo: true, fontFamily: "inherit" },
+      grid: { vertLines: { color: line }, horzLines: { color: line } },
+      timeScale: { timeVisible: true, secondsVisible: true, rightOffset: 4, borderColor: line, tickMarkFormatter: tickMark },
+      localization: { timeFormatter: (at: UTCTimestamp) => `${moment(at * 1000, Date.now()).replace(/\.000$/, "")} (${new Date(at * 1000).toISOString().slice(11, 19)} UTC)` },
+      rightPriceScale: { borderColor: line, scaleMargins: { top: 0.08, bottom: 0.24 } },
       crosshair: { mode: 0 },
     });
     const candles = api.addSeries(CandlestickSeries, {
-      upColor: UP,
-      downColor: DOWN,
-      wickUpColor: UP,
-      wickDownColor: DOWN,
+      upColor: colour("up"),
+      downColor: colour("down"),
+      wickUpColor: colour("up"),
+      wickDownColor: colour("down"),
       borderVisible: false,
     });
     const volume = api.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
     api.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     chart.current = { api, candles, volume };
     return () => api.remove();
-  }, []);
+  }, [theme]);
 
   const key = view?.key;
   useEffect(() => {
@@ -57,6 +59,7 @@ export function Chart({ market, view, interval, onInterval }: Props) {
     const sample = Number(bars.at(-1)?.close ?? 1);
     const precision = precisionOf(sample);
     candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
+    const { candle, histogram } = shapes();
     const draw = (): void => {
       candles.setData(known().map(candle));
       volume.setData(known().map(histogram));
@@ -82,7 +85,7 @@ export function Chart({ market, view, interval, onInterval }: Props) {
       cancelAnimationFrame(frame);
       stop();
     };
-  }, [market, key, interval]);
+  }, [market, key, interval, theme]);
 
   const bar = view?.bars[interval].at(-1);
   return (
@@ -120,13 +123,24 @@ const precisionOf = (price: number): number => (price >= 1000 ? 2 : price >= 1 ?
 
 const time = (bar: Bar): UTCTimestamp => (bar.start / 1000) as UTCTimestamp;
 
-function candle(bar: Bar) {
-  const prices = { open: Number(bar.open), high: Number(bar.high), low: Number(bar.low), close: Number(bar.close) };
-  // A bar that was completed afterwards is told by its wick.
-  return bar.amended ? { time: time(bar), ...prices, wickColor: AMENDED } : { time: time(bar), ...prices };
+/** A mark of the time axis, in the reader's zone; the axis itself counts in UTC. */
+function tickMark(at: UTCTimestamp, type: TickMarkType): string {
+  const date = new Date(at * 1000);
+  if (type <= TickMarkType.DayOfMonth) return date.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+  return clock(date.getTime()).slice(0, type === TickMarkType.TimeWithSeconds ? 8 : 5);
 }
 
-function histogram(bar: Bar) {
-  const bought = Number(bar.buy_volume) * 2 >= Number(bar.volume);
-  return { time: time(bar), value: Number(bar.volume), color: bought ? "#38d9a955" : "#ff6b6b55" };
+/** How bars are drawn, in the colours of the moment. */
+function shapes() {
+  const [amended, bought, sold] = [colour("warn"), colour("up", 0.33), colour("down", 0.33)];
+  return {
+    candle(bar: Bar) {
+      const prices = { open: Number(bar.open), high: Number(bar.high), low: Number(bar.low), close: Number(bar.close) };
+      // A bar that was completed afterwards is told by its wick.
+      return bar.amended ? { time: time(bar), ...prices, wickColor: amended } : { time: time(bar), ...prices };
+    },
+    histogram(bar: Bar) {
+      return { time: time(bar), value: Number(bar.volume), color: Number(bar.buy_volume) * 2 >= Number(bar.volume) ? bought : sold };
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import type { Market } from "../feed/market";
-import { clock, count } from "../format";
+import { clock, count, utc } from "../format";
 import { gapRows } from "../feed/gaps";
 import { Gaps } from "./GapTable";
 import { Head, Nothing } from "./table";
@@ -61,7 +61,7 @@ function Quarantine({ market }: { market: Market }) {
             <td>{row.trade_id}</td>
             <td>{row.price}</td>
             <td>{row.size}</td>
-            <td>{clock(row.receive_time / 1e6)}</td>
+            <td title={utc(row.receive_time / 1e6)}>{clock(row.receive_time / 1e6)}</td>
             <td className="wide">{row.detail}</td>
           </tr>
         ))}
@@ -78,7 +78,7 @@ function Notices({ market }: { market: Market }) {
       <tbody>
         {market.notices.map((notice, index) => (
           <tr key={`${notice.time}${index}`}>
-            <td>{clock(notice.time / 1e6)}</td>
+            <td title={utc(notice.time / 1e6)}>{clock(notice.time / 1e6)}</td>
             <td>{notice.venue}</td>
             <td className="wide">{notice.text}</td>
             <td>{count(notice.count)}</td>

@@ -1,6 +1,6 @@
 import { type GapRow, gapRows } from "../feed/gaps";
 import type { Market } from "../feed/market";
-import { count, duration, moment } from "../format";
+import { count, duration, moment, utc } from "../format";
 import { Head, Nothing } from "./table";
 
 const COLUMNS = [
@@ -65,7 +65,7 @@ export function Gaps({ market }: { market: Market }) {
             <td>{gap.ids === 1 ? gap.first : `${gap.first}–${gap.last}`}</td>
             <td className="number">{count(gap.ids)}</td>
             <td>{gap.cause.replaceAll("_", " ")}</td>
-            <td>{moment(gap.noticed / 1e6, now)}</td>
+            <td title={utc(gap.noticed / 1e6)}>{moment(gap.noticed / 1e6, now)}</td>
             <td>{between(gap, now)}</td>
             <td>
               <span className={`state-name ${STATES[gap.state]}`}>{gap.state}</span>

@@ -1,6 +1,8 @@
+import { useState } from "react";
 import type { Market } from "../feed/market";
 import { ROLES, type Role } from "../feed/roles";
 import { count, milliseconds, percent } from "../format";
+import { chooseTheme, chosenTheme, type Theme, THEMES } from "../theme";
 
 export const PAGES = ["market", "completeness", "risk", "operations"] as const;
 export type Page = (typeof PAGES)[number];
@@ -17,6 +19,11 @@ interface Props {
 }
 
 export function Header({ market, source, page, onPage, onQuarantine, roles, onRole }: Props) {
+  const [theme, keepTheme] = useState<Theme>(chosenTheme);
+  const setTheme = (wanted: Theme): void => {
+    chooseTheme(wanted);
+    keepTheme(wanted);
+  };
   const totals = market.totals();
   const share = totals.ids > 0 ? 1 - totals.missing / totals.ids : 1;
   const complete = totals.missing === 0;
@@ -38,6 +45,16 @@ export function Header({ market, source, page, onPage, onQuarantine, roles, onRo
             </button>
           ))}
         </nav>
+        <label className="who">
+          <span className="hidden">Theme</span>
+          <select value={theme} onChange={(event) => setTheme(event.target.value as Theme)} title="Colours: the system's, light or dark">
+            {THEMES.map((name) => (
+              <option key={name} value={name}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
         {onRole !== undefined && (
           <label className="who">
             as{" "}

@@ -1,5 +1,5 @@
 import type { SymbolView } from "../feed/market";
-import { clock, decimal } from "../format";
+import { clock, decimal, utc } from "../format";
 
 export function TradeTape({ view }: { view: SymbolView | undefined }) {
   return (
@@ -7,7 +7,7 @@ export function TradeTape({ view }: { view: SymbolView | undefined }) {
       <table>
         <thead>
           <tr>
-            <th>time (UTC)</th>
+            <th>time</th>
             <th>price</th>
             <th>size</th>
           </tr>
@@ -15,7 +15,7 @@ export function TradeTape({ view }: { view: SymbolView | undefined }) {
         <tbody>
           {(view?.trades ?? []).slice(0, 40).map((trade) => (
             <tr key={trade.id} title={`id ${trade.id}, aggressor ${trade.side}${trade.flags.length ? `, ${trade.flags.join(", ")}` : ""}`}>
-              <td>{clock(trade.time)}</td>
+              <td title={utc(trade.time)}>{clock(trade.time)}</td>
               <td className={trade.side === "buy" ? "up" : "down"}>
                 {decimal(trade.price)}
                 {trade.flags.includes("price_anomaly") && <b className="warn"> !</b>}

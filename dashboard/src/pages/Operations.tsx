@@ -2,7 +2,7 @@ import { useCallback, useEffect, useState } from "react";
 import { Refused, type Rest } from "../api/rest";
 import { Head, Nothing } from "../components/table";
 import { mayOperate, type Role } from "../feed/roles";
-import { count, moment } from "../format";
+import { count, moment, utc } from "../format";
 
 interface Letter {
   kind: string;
@@ -173,7 +173,7 @@ function DeadLetters({ rest, onAct }: { rest: Rest; onAct: () => void }) {
                 <td>
                   {letter.symbol ?? "–"} <small>{letter.venue}</small>
                 </td>
-                <td title={new Date(letter.last_seen).toISOString()}>{moment(letter.last_seen, Date.now())}</td>
+                <td title={utc(letter.last_seen)}>{moment(letter.last_seen, Date.now())}</td>
                 <td className={letter.state === "redriven" ? "good" : ""}>{letter.state}</td>
                 <td className="number">{count(letter.receipts)}</td>
                 <td className="number">{letter.body_bytes === null ? "in S3" : count(letter.body_bytes)}</td>
@@ -236,7 +236,7 @@ function AuditLog({ rest, acts }: { rest: Rest; acts: number }) {
           <tbody>
             {entries.map((entry) => (
               <tr key={entry.id}>
-                <td title={new Date(entry.time).toISOString()}>{moment(entry.time, Date.now())}</td>
+                <td title={utc(entry.time)}>{moment(entry.time, Date.now())}</td>
                 <td>{entry.subject.slice(0, 13)}</td>
                 <td>{entry.action}</td>
                 <td className="wide">{entry.target}</td>
