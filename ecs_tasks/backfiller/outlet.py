@@ -10,12 +10,12 @@ import numpy as np
 from ecs_tasks.backfiller.logs import log
 from ecs_tasks.ingestor.aws_errors import CALL_ERRORS, error_code
 from ecs_tasks.ingestor.dead_frames import MAX_BATCH, DeadFrame, Send
-from ecs_tasks.ingestor.payloads import encode_within
 from ecs_tasks.ingestor.publisher import MAX_KEY_BYTES, Payload, Put
 from ecs_tasks.shared.backoff import Backoff
 from tickwire.columns import TradeBatch
 from tickwire.envelope import MAX_RECORD_BYTES, encode
 from tickwire.partitions import partition_of
+from tickwire.payloads import encode_within
 from tickwire.records import Finding, Header, Heartbeat, Notice, Record, RecordKind
 from tickwire.venues.rate_budget import RateBudget, RateRules
 

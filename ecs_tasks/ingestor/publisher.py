@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from ecs_tasks.ingestor.aws_errors import CALL_ERRORS, error_code
 from ecs_tasks.ingestor.batcher import Batcher
 from ecs_tasks.ingestor.logs import log
-from ecs_tasks.ingestor.payloads import encode_within
 from ecs_tasks.ingestor.stats import PublishStats
 from ecs_tasks.ingestor.traces import RecordTraces
 from ecs_tasks.shared.backoff import Backoff
 from tickwire.envelope import MAX_RECORD_BYTES, encode
+from tickwire.payloads import encode_within
 from tickwire.records import Record
 
 MAX_CALL_BYTES = 4 * 1024 * 1024

@@ -6,11 +6,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ecs_tasks.ingestor.payloads import encode_within
 from lambdas.delivery.output import OutputStream
 from tickwire.envelope import MAX_RECORD_BYTES, encode
 from tickwire.errors import TickwireError
 from tickwire.partitions import partition_of
+from tickwire.payloads import encode_within
 from tickwire.records import Record
 
 STAGE = "command"

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from ecs_tasks.ingestor.batcher import MAX_ROWS, Batcher
 from ecs_tasks.ingestor.notices import NoticeBoard
-from ecs_tasks.ingestor.payloads import encode_within
 from tickwire.columns import Side
 from tickwire.envelope import decode, encode
 from tickwire.partitions import partition_of
+from tickwire.payloads import encode_within
 from tickwire.records import Finding, FindingKind, Header, Heartbeat, Record, RecordKind
 from tickwire.symbols import instrument
 from tickwire.venues.feed import ParsedFrames
