@@ -20,6 +20,8 @@ NAMES = [
     "create_backfiller_role",
     "create_reader_role",
     "conclusions",
+    "reading",
+    "operators",
 ]
 
 
@@ -35,6 +37,7 @@ def test_an_empty_database_gets_every_table_and_a_second_run_does_nothing(databa
             "schema_migrations", "stream_checkpoints", "bars", "progress", "gaps", "quarantined", "notices",
             "dead_letters", "ledger", "findings", "hours", "bar_repairs",
             "predictions", "trading_signals", "whales", "anomalies", "sentiment",
+            "audit_log",
         }  # fmt: skip
         connection.commit()
         assert apply(connection) == []

@@ -26,7 +26,7 @@ ENDPOINT = "http://127.0.0.1:9"
 NAMES_AN_ENDPOINT = {
     # A WebSocket API is posted to at an address of its own, which is a setting.
     "lambdas/delivery/aws.py",
-    "lambdas/broadcaster/handler.py",
+    "lambdas/broadcaster/posts.py",
     "lambdas/websocket/handler.py",
     # A platform that runs on this machine wrote its address down; of others this one knows none.
     "tickwire/cli/endpoints.py",
