@@ -186,7 +186,7 @@ async def test_an_operator_sends_a_dead_letter_again_and_a_viewer_is_told_why_no
     broken = replace(trades[10], price="0.00000000")
     exchange.send("binance-us", [(broken if trade is trades[10] else trade).frame for trade in trades])
     async with opened(f"{platform.stack.page.url}#/operations") as tab:
-        await tab.wait_for("document.querySelector('.who select')?.value === 'operator'")
+        await tab.wait_for("document.querySelector('[aria-label=\"Signed in as\"]')?.value === 'operator'")
         # Until the function that stores letters has this one.
         await tab.wait_for(f"{click('Refresh')} && document.querySelector('[aria-label^=\"Choose trade/\"]') !== null")
         await tab.evaluate("document.querySelector('[aria-label^=\"Choose trade/\"]').click()")
@@ -196,7 +196,7 @@ async def test_an_operator_sends_a_dead_letter_again_and_a_viewer_is_told_why_no
             "(rows => rows.some(row => row[2] === 'redrive dead letters' && row[4] === 'done') && rows)"
             "([...document.querySelectorAll('.audit tbody tr')].map(row => [...row.cells].map(cell => cell.innerText)))"
         )
-        await tab.evaluate(choose(".who select", "viewer"))
+        await tab.evaluate(choose("[aria-label='Signed in as']", "viewer"))
         note = await tab.wait_for("document.querySelector('.note')?.innerText")
         await tab.evaluate(click("Risk"))
         risk = await tab.wait_for("document.querySelector('[aria-label=Risk].note')?.innerText")
