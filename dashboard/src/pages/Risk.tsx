@@ -154,7 +154,7 @@ function Position({ rest, market }: { rest: Rest; market: Market }) {
 export function positionRequest(side: string, values: Record<string, string>): Record<string, string> | null {
   const { account, risk, entry, stop, target, fee, leverage } = values;
   if (!account || !risk || !entry || !stop) return null;
-  const percent = (text: string): string => String(Number(text) / 100);
+  const percent = (text: string): string => String(Number((Number(text) / 100).toPrecision(12)));
   if ([account, risk, entry, stop].some((text) => !Number.isFinite(Number(text)))) return null;
   const asked: Record<string, string> = { side, account, entry, stop, risk_fraction: percent(risk), fee_rate: percent(fee || "0"), leverage: leverage || "1" };
   if (target) asked.target = target;
@@ -165,12 +165,19 @@ function Portfolio({ rest, market }: { rest: Rest; market: Market }) {
   const [rows, setRows] = useState<{ key: string; quantity: string }[]>([]);
   const [confidence, setConfidence] = useState("0.99");
   const [hours, setHours] = useState("24");
-  const [judged, setJudged] = useState<Judged | null>(null);
+  // With what it was computed for: the menus may have been changed since.
+  const [judged, setJudged] = useState<{ answer: Judged; confidence: number; hours: number } | null>(null);
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
 
   const ask = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
+    const wrong = rows.find(({ quantity }) => quantity.trim() === "" || !Number.isFinite(Number(quantity)));
+    if (wrong !== undefined) {
+      setJudged(null);
+      setProblem(`The quantity of ${wrong.key} is no number.`);
+      return;
+    }
     setBusy(true);
     try {
       const positions = rows.map(({ key, quantity }) => {
@@ -178,7 +185,7 @@ function Portfolio({ rest, market }: { rest: Rest; market: Market }) {
         return { venue, symbol, quantity: Number(quantity) };
       });
       const asked = { positions, confidence: Number(confidence), horizon_hours: Number(hours), days: DAYS };
-      setJudged(await rest.post<Judged>("/v1/risk/portfolio", asked));
+      setJudged({ answer: await rest.post<Judged>("/v1/risk/portfolio", asked), confidence: asked.confidence, hours: asked.horizon_hours });
       setProblem("");
     } catch (error) {
       setJudged(null);
@@ -239,7 +246,7 @@ function Portfolio({ rest, market }: { rest: Rest; market: Market }) {
       </form>
       <div className="answer" role="status">
         {problem && <p className="bad">{problem}</p>}
-        {judged !== null && <Judgement judged={judged} confidence={Number(confidence)} hours={Number(hours)} />}
+        {judged !== null && <Judgement judged={judged.answer} confidence={judged.confidence} hours={judged.hours} />}
       </div>
     </section>
   );
@@ -305,7 +312,8 @@ function Histogram({ judged }: { judged: Judged }) {
   const { edges, counts } = judged.distribution;
   const most = Math.max(...counts);
   const [low, high] = [edges[0]!, edges.at(-1)!];
-  const at = (value: number): number => ((value - low) / (high - low)) * 400;
+  // Lines outside what is drawn stand at its edge.
+  const at = (value: number): number => Math.min(400, Math.max(0, ((value - low) / (high - low || 1)) * 400));
   const lines: [number, string][] = [
     [-judged.var.monte_carlo, "value at risk"],
     [-judged.expected_shortfall.monte_carlo, "expected shortfall"],

@@ -18,6 +18,10 @@ test("a position is asked for in fractions, and without what was left empty", ()
   expect(positionRequest("short", { ...VALUES, target: "40000", leverage: "5" })).toMatchObject({ target: "40000", leverage: "5" });
 });
 
+test("percent become fractions without a trace of binary", () => {
+  expect(positionRequest("long", { ...VALUES, risk: "0.5", fee: "0.07" })).toMatchObject({ risk_fraction: "0.005", fee_rate: "0.0007" });
+});
+
 test("nothing is asked for before it can be answered", () => {
   for (const name of ["account", "risk", "entry", "stop"]) {
     expect(positionRequest("long", { ...VALUES, [name]: "" })).toBeNull();
