@@ -17,7 +17,7 @@ from lambdas.identity.user import Role
 
 _MAY = {
     Role.VIEWER: "Read market data and how complete it is",
-    Role.TRADER: "Read, and keep alerts and strategies of their own",
+    Role.TRADER: "Read, and compute risks",
     Role.OPERATOR: "Read, and run the platform",
 }
 

@@ -24,6 +24,10 @@ class NotAccepted(TickwireError):
     """Records cannot be put, or were not all accepted; the message says why."""
 
 
+class WrongPartitions(NotAccepted):
+    """The number of partitions is not the platform's; no trying again helps."""
+
+
 def check_partitions(partitions: int, placed: Iterable[tuple[str, str, int]]) -> None:
     """Refuse a number of partitions that is not the platform's.
 
@@ -35,11 +39,11 @@ def check_partitions(partitions: int, placed: Iterable[tuple[str, str, int]]) ->
 
     Raises
     ------
-    NotAccepted
+    WrongPartitions
     """
     for venue, symbol, partition in placed:
         if (reckoned := partition_of(venue, symbol, partitions)) != partition:
-            raise NotAccepted(
+            raise WrongPartitions(
                 f"TICKWIRE_PARTITIONS={partitions} is not this platform's number: {venue}:{symbol} would go to"
                 f" partition {reckoned}, and is in {partition}; nothing was sent"
             )

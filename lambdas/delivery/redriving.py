@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
-from lambdas.postgres.letters import LetterTable, StoredLetter
+from lambdas.postgres.letters import LetterName, StoredLetter
 from tickwire.dead_letter import FetchBody, UnreadableBody
 from tickwire.records import Record
 from tickwire.redrive import Redrive, raw_records, redrive
@@ -24,8 +26,20 @@ class Tried:
     outcome: str
 
 
+class Marks(Protocol):
+    """Where it is noted what became of letters; :class:`LetterTable` is one."""
+
+    def now(self) -> datetime:
+        """Give the time that ``mark`` compares with."""
+        ...
+
+    def mark(self, outcomes: Sequence[tuple[LetterName, str, bool]], *, began: datetime) -> None:
+        """Note what a try came to: (name, outcome, redriven) of each letter."""
+        ...
+
+
 def redrive_letters(
-    table: LetterTable,
+    table: Marks,
     batches: Iterable[Sequence[StoredLetter]],
     *,
     fetch: FetchBody,

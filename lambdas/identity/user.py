@@ -19,7 +19,7 @@ READERS = frozenset(Role)
 """May read market data and how complete it is."""
 
 TRADERS = frozenset({Role.TRADER, Role.OPERATOR})
-"""May compute risks, and have alerts of their own."""
+"""May compute risks."""
 
 OPERATORS = frozenset({Role.OPERATOR})
 """May look at what could not go on, and send it again."""

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from lambdas.delivery.raw_stream import NotAccepted, RawStream, check_partitions
+from lambdas.delivery.raw_stream import NotAccepted, RawStream, WrongPartitions, check_partitions
 from lambdas.delivery.redriving import redrive_letters
 from lambdas.identity.user import OPERATORS
 from lambdas.operator_api.acting import actor_of
 from lambdas.postgres.audit_log import AuditLog
 from lambdas.postgres.database import Connection, Database
-from lambdas.postgres.letters import LetterFilter, LetterTable, NoLetter, state
+from lambdas.postgres.letters import LetterFilter, LetterName, LetterTable, NoLetter, StoredLetter, state
 from lambdas.rest_api.application import Application
 from lambdas.rest_api.cursors import Cursor, new_cursor, read_cursor
 from lambdas.rest_api.parameters import Symbol, Venue, milliseconds
@@ -44,7 +44,7 @@ _FIELDS = (
 _TIMES = ("first_seen", "last_seen", "redriven_at")
 
 
-class LetterName(BaseModel):
+class NamedLetter(BaseModel):
     """Which letter."""
 
     model_config = ConfigDict(extra="forbid")
@@ -58,7 +58,7 @@ class RedriveRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    letters: Annotated[list[LetterName], Field(min_length=1, max_length=MAX_REDRIVEN)]
+    letters: Annotated[list[NamedLetter], Field(min_length=1, max_length=MAX_REDRIVEN)]
 
 
 def add_routes(
@@ -100,8 +100,8 @@ def add_routes(
     def dead_letter(kind: Annotated[_Kind, Path()], key: Annotated[str, Path(pattern=_KEY)]) -> dict[str, Any]:
         """Give one letter with what it is about, as it was received."""
         user = app.caller(OPERATORS)
-        audit.note(actor_of(app, user), "inspect dead letter", f"{kind}/{key}", "done")
-        return database.run(lambda connection: _inspected(connection, kind, key, fetch))
+        with audit.acting(actor_of(app, user), "inspect dead letter", f"{kind}/{key}"):
+            return _inspected(database, kind, key, fetch)
 
     @app.resolver.post("/v1/dead-letters/redrive")
     def redrive(asked: RedriveRequest) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def add_routes(
         names = list(dict.fromkeys((one.kind, one.key) for one in asked.letters))
         target = ", ".join("/".join(name) for name in names)
         with audit.acting(actor_of(app, user), "redrive dead letters", target[:2_000]) as act:
-            results = database.run(lambda connection: _redriven(connection, names, fetch, stream, partitions))
+            results = _redriven(database, names, fetch, stream, partitions)
             act.detail["results"] = {f"{one['kind']}/{one['key']}": one["outcome"] for one in results}
         return {"results": results}
 
@@ -120,17 +120,21 @@ def _described(row: dict[str, Any]) -> dict[str, Any]:
     return {**{name: row[name] for name in _FIELDS}, **times, "state": state(row)}
 
 
-def _inspected(connection: Connection, kind: str, key: str, fetch: FetchBody) -> dict[str, Any]:
-    table = LetterTable(connection)
-    try:
+def _inspected(database: Database, kind: str, key: str, fetch: FetchBody) -> dict[str, Any]:
+    def read(connection: Connection) -> tuple[dict[str, Any], StoredLetter]:
+        table = LetterTable(connection)
         row = table.find(f"{kind}/{key}")
         # Its name whole, not the beginning of one: a letter must not be mistaken for another.
         if row["key"] != key:
             raise NoLetter(key)
-        message = table.letter((kind, key)).message(fetch)
-        body = payload(kind, message, fetch)
+        return row, table.letter((kind, key))
+
+    try:
+        row, letter = database.run(read)
     except NoLetter as error:
         raise Problem(HTTPStatus.NOT_FOUND, f"There is no dead letter {kind}/{key}.") from error
+    try:
+        body = payload(kind, letter.message(fetch), fetch)
     except UnreadableBody as error:
         return {**_described(row), "body": None, "encoding": None, "truncated": False, "unreadable": str(error)}
     shown = body[:MAX_BODY_BYTES]
@@ -147,20 +151,45 @@ def _inspected(connection: Connection, kind: str, key: str, fetch: FetchBody) ->
     }
 
 
+class _Marks:
+    """Marks letters, each time in a transaction of its own.
+
+    Bodies are fetched and trades sent between them, which may take longer than the role may keep a transaction idle:
+    then what was sent would be forgotten.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def now(self) -> datetime:
+        return self._database.run(lambda connection: LetterTable(connection).now())
+
+    def mark(self, outcomes: Sequence[tuple[LetterName, str, bool]], *, began: datetime) -> None:
+        self._database.run(lambda connection: LetterTable(connection).mark(outcomes, began=began))
+
+
 def _redriven(
-    connection: Connection,
+    database: Database,
     names: Sequence[tuple[str, str]],
     fetch: FetchBody,
     stream: Callable[[], RawStream],
     partitions: int,
 ) -> list[dict[str, Any]]:
-    table = LetterTable(connection)
-    try:
+    def read(connection: Connection) -> list[StoredLetter]:
+        table = LetterTable(connection)
         check_partitions(partitions, table.placed())
-        letters = [table.letter(name) for name in names]
-        tried = list(redrive_letters(table, [letters], fetch=fetch, put=stream().put, partitions=partitions))
+        return [table.letter(name) for name in names]
+
+    try:
+        letters = database.run(read)
+        tried = list(redrive_letters(_Marks(database), [letters], fetch=fetch, put=stream().put, partitions=partitions))
     except NoLetter as error:
         raise Problem(HTTPStatus.NOT_FOUND, f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+    except WrongPartitions as error:
+        raise Problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "The function's number of partitions is not the platform's; nothing was sent. Its settings must be mended.",
+        ) from error
     except NotAccepted as error:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
