@@ -67,7 +67,7 @@ class Session:
     @property
     def holes(self) -> bool:
         """Whether something was missed that has not been asked for."""
-        return bool((self._positions.holes().keys() | self._restarted) - self._asked)
+        return not self._positions.holed | self._restarted <= self._asked
 
     def fill(self) -> list[bytes]:
         """Give the messages that ask for what was missed; the same is not asked for again before the answer."""
@@ -92,7 +92,7 @@ class Session:
         key = (item["topic"], item["symbol"])
         if "source" in item:
             source, first, last = item["source"], item["from"], item["to"]
-            if kind is Kind.UPDATE and first <= last < self._positions.known().get(key, {}).get(source, 0):
+            if kind is Kind.UPDATE and first <= last < self._positions.complete(key, source):
                 self._restarted.add(key)
             self._positions.update(key, source, first, last)
         return Update(kind, *key, item["data"], sent)

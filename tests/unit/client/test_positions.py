@@ -47,3 +47,16 @@ def test_a_reset_forgets_until_the_snapshot() -> None:
     assert positions.known() == {}
     positions.snapshot(KEY, {3: 5})
     assert positions.known() == {KEY: {3: 7}}
+
+
+def test_a_key_is_holed_as_long_as_one_of_its_sources_is() -> None:
+    positions = Positions()
+    positions.update(KEY, 3, 5, 5)
+    assert (positions.holed, positions.complete(KEY, 3)) == (set(), 0)
+    positions.snapshot(KEY, {3: 2, 64: 7})
+    positions.update(KEY, 64, 9, 9)
+    assert (positions.holed, positions.complete(KEY, 3), positions.complete(KEY, 64)) == ({KEY}, 2, 7)
+    positions.update(KEY, 3, 3, 4)
+    assert (positions.holed, positions.complete(KEY, 3)) == ({KEY}, 5)
+    positions.reset(KEY, 64)
+    assert (positions.holed, positions.complete(KEY, 64)) == (set(), 0)
