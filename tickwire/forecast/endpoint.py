@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tickwire.bar_table import Key
+from tickwire.forecast.answers import FAILURES, MAX_ANSWER_BYTES, OPEN_SECONDS, Model, container_refusal
 from tickwire.forecast.breaker import BreakerState, CircuitBreaker
 from tickwire.forecast.forecaster import Absent, Float32, Forecast, NoForecast, Origin
 from tickwire.model.arrow_bodies import rows_stream
@@ -28,8 +29,6 @@ MAX_AGE_SECONDS = 120
 """A minute that ended longer ago is not worth a call: nobody can act on it, and catching up must not wait."""
 
 _CONNECT_SECONDS, _READ_SECONDS, _BUDGET_SECONDS = 0.2, 0.5, 0.8
-_MAX_ANSWER_BYTES = 1024 * 1024
-_FAILURES, _OPEN_SECONDS = 3, 10.0
 _LOGGER = logging.getLogger("tickwire.forecast")
 
 CLIENT_CONFIG = Config(
@@ -46,13 +45,8 @@ class _Probability(msgspec.Struct, frozen=True):
     probability: float
 
 
-class _Model(msgspec.Struct, frozen=True):
-    name: str
-    version: str
-
-
 class _Answer(msgspec.Struct, frozen=True):
-    model: _Model
+    model: Model
     schema: str
     predictions: list[_Probability]
 
@@ -99,7 +93,7 @@ class EndpointForecaster:
         self._clock = clock
         self._monotonic = monotonic
         self._latencies: list[float] = []
-        self.breaker = CircuitBreaker(failures=_FAILURES, seconds=_OPEN_SECONDS, clock=monotonic)
+        self.breaker = CircuitBreaker(failures=FAILURES, seconds=OPEN_SECONDS, clock=monotonic)
 
     def prepare(self) -> None:
         """Load Arrow."""
@@ -115,7 +109,7 @@ class EndpointForecaster:
         if age > MAX_AGE_SECONDS:
             raise NoForecast(Absent.LATE, f"the minute ended {age:.0f} s ago")
         if not self.breaker.allows():
-            raise NoForecast(Absent.UNAVAILABLE, f"endpoint {self._endpoint} failed {_FAILURES} times in a row")
+            raise NoForecast(Absent.UNAVAILABLE, f"endpoint {self._endpoint} failed {FAILURES} times in a row")
         beside = {
             "venue": [venue for venue, _ in symbols],
             "symbol": [symbol for _, symbol in symbols],
@@ -162,7 +156,7 @@ class EndpointForecaster:
             response = self._client.invoke_endpoint(
                 EndpointName=self._endpoint, ContentType=ARROW, Accept=JSON, Body=body
             )
-            content = response["Body"].read(_MAX_ANSWER_BYTES)
+            content = response["Body"].read(MAX_ANSWER_BYTES)
         except ClientError as error:
             raise _told(error) from error
         except (BotoCoreError, OSError) as error:
@@ -183,15 +177,10 @@ class EndpointForecaster:
 
 
 def _told(error: ClientError) -> Exception:
-    """Say what an error of SageMaker means.
-
-    ``ModelError`` hands on the container's own status (API reference, InvokeEndpoint): 4xx is the container that does
-    not take the rows. Of SageMaker's own errors those that come of rights and names do not pass by themselves.
-    """
+    """Say what an error of SageMaker means: of its own errors those that come of rights and names will not pass."""
+    if refusal := container_refusal(error):
+        return NoForecast(Absent.REFUSED, refusal)
     code = error.response.get("Error", {}).get("Code", "")
-    status: Any = error.response.get("OriginalStatusCode", 0)
-    if code == "ModelError" and 400 <= status < 500:
-        return NoForecast(Absent.REFUSED, f"{status}: {error.response.get('OriginalMessage', '')[:200]}")
     own = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     lasting = code not in ("ModelError", "ThrottlingException") and 400 <= own < 500
     return _Failed(str(error)[:500], again=not lasting)

@@ -17,13 +17,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tickwire.errors import TickwireError
+from tickwire.forecast.answers import FAILURES, MAX_ANSWER_BYTES, OPEN_SECONDS, Model, container_refusal
 from tickwire.forecast.breaker import CircuitBreaker
 from tickwire.forecast.forecaster import Float32
 from tickwire.model.requests import JSON
 from tickwire.model.schema import FeatureSchema
 
-_MAX_ANSWER_BYTES = 1024 * 1024
-_FAILURES, _OPEN_SECONDS = 3, 10.0
 _LOGGER = logging.getLogger("tickwire.forecast")
 
 EXPLAINER_CONFIG = Config(
@@ -71,13 +70,8 @@ class _Prediction(msgspec.Struct, frozen=True):
     explanation: _Explanation
 
 
-class _Model(msgspec.Struct, frozen=True):
-    name: str
-    version: str
-
-
 class _Answer(msgspec.Struct, frozen=True):
-    model: _Model
+    model: Model
     schema: str
     predictions: list[_Prediction]
 
@@ -99,7 +93,7 @@ class EndpointExplainer:
         self._client = client
         self._endpoint = endpoint
         self._schema = schema
-        self._breaker = CircuitBreaker(failures=_FAILURES, seconds=_OPEN_SECONDS, clock=monotonic)
+        self._breaker = CircuitBreaker(failures=FAILURES, seconds=OPEN_SECONDS, clock=monotonic)
 
     def explain(self, row: Float32, *, variant: str) -> Explained:
         """Explain a row by the model behind a variant.
@@ -114,7 +108,7 @@ class EndpointExplainer:
             If there is no such variant, or its model takes other rows or explains none.
         """
         if not self._breaker.allows():
-            raise ExplanationUnavailable(f"endpoint {self._endpoint} failed {_FAILURES} times in a row")
+            raise ExplanationUnavailable(f"endpoint {self._endpoint} failed {FAILURES} times in a row")
         try:
             explained = self._ask(row, variant)
         except ExplanationUnavailable as failure:
@@ -135,7 +129,7 @@ class EndpointExplainer:
             response = self._client.invoke_endpoint(
                 EndpointName=self._endpoint, ContentType=JSON, Accept=JSON, Body=body, TargetVariant=variant
             )
-            content = response["Body"].read(_MAX_ANSWER_BYTES)
+            content = response["Body"].read(MAX_ANSWER_BYTES)
         except ClientError as error:
             raise _told(error, variant) from error
         except (BotoCoreError, OSError) as error:
@@ -165,16 +159,14 @@ class EndpointExplainer:
 
 
 def _told(error: ClientError, variant: str) -> Exception:
-    """Say what an error of SageMaker means: 4xx of the container, or a variant that is not there, will not pass.
+    """Say what an error of SageMaker means.
 
-    API reference, InvokeEndpoint: ``ModelError`` hands on the container's status; a request that SageMaker itself
-    cannot take is a ``ValidationError``.
+    API reference, InvokeEndpoint: a request that SageMaker itself cannot take is a ``ValidationError``. One that names
+    the variant says that it is not there.
     """
+    if refusal := container_refusal(error):
+        return ExplanationRefused(refusal)
     failure = error.response.get("Error", {})
-    code = failure.get("Code", "")
-    status: Any = error.response.get("OriginalStatusCode", 0)
-    if code == "ModelError" and 400 <= status < 500:
-        return ExplanationRefused(f"{status}: {error.response.get('OriginalMessage', '')[:200]}")
-    if code in ("ValidationError", "ValidationException") and variant in failure.get("Message", ""):
+    if failure.get("Code") in ("ValidationError", "ValidationException") and variant in failure.get("Message", ""):
         return ExplanationRefused(f"the endpoint has no variant {variant}")
     return ExplanationUnavailable(str(error)[:500])
