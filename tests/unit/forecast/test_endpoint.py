@@ -1,7 +1,6 @@
 """The endpoint's client against botocore's own parsing of HTTP answers, and against a server of sockets."""
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import botocore.exceptions
@@ -24,13 +23,6 @@ def _rows(number: int = 2) -> Float32:
     rows = np.arange(number * SCHEMA.width, dtype=np.float32).reshape(number, SCHEMA.width)
     rows[:, 7] = np.nan
     return rows
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    one = Service()
-    yield one
-    one.stop()
 
 
 class Clock:

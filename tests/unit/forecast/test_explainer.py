@@ -1,7 +1,6 @@
 """The client for explanations against botocore's own parsing of HTTP answers, and against a server of sockets."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,13 +23,6 @@ def answer(**changes: Any) -> bytes:
         "predictions": [{"probability": 0.75, "explanation": explanation}],
     }
     return json.dumps(whole | changes).encode()
-
-
-@pytest.fixture
-def service() -> Iterator[Service]:
-    one = Service()
-    yield one
-    one.stop()
 
 
 class Clock:
